@@ -1,0 +1,82 @@
+"""Registry: what exists, as one immutable whole.
+
+Knows: entries that are already valid. Does not know: files, kinds, how anything is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .entry import Entry, Skipped
+from .errors import EntryNotFound
+from .find import compile_criteria
+from .graph import levels
+from .ids import EntryID
+
+
+class Registry:
+    """All entries of an application. Immutable, so safe to share between threads.
+
+    Iterating yields the entries (not only their IDs) in the order of their IDs. An entry is asked for by
+    EntryID or by its text, `registry["app:tasks"]`.
+
+    `skipped` lists the entries whose kind is unknown, when `load` was told to ignore them.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = (), skipped: Iterable[Skipped] = ()) -> None:
+        ordered = sorted(entries, key=lambda entry: entry.id)
+        self._entries: dict[EntryID, Entry] = {entry.id: entry for entry in ordered}
+        self._by_text: dict[str, Entry] = {str(entry.id): entry for entry in ordered}
+        self.skipped: tuple[Skipped, ...] = tuple(sorted(skipped, key=lambda each: each.id))
+
+    def __getitem__(self, wanted: EntryID | str) -> Entry:
+        """The entry. Raises EntryNotFound, which names the nearest ID."""
+        found = self.get(wanted)
+        if found is None:
+            raise EntryNotFound(str(wanted), self._by_text)
+        return found
+
+    def get(self, wanted: EntryID | str) -> Entry | None:
+        """The entry, or None."""
+        return self._by_text.get(str(wanted))
+
+    def __contains__(self, wanted: object) -> bool:
+        """Whether there is an entry of this ID (an EntryID, its text, or an Entry)."""
+        if isinstance(wanted, Entry):
+            wanted = wanted.id
+        return isinstance(wanted, EntryID | str) and str(wanted) in self._by_text
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self)} entries>"
+
+    def find(self, criteria: Mapping[str, Any] | None = None) -> tuple[Entry, ...]:
+        """The entries that fit all criteria, in the order of their IDs; without criteria, all.
+
+        Keys (spec, registry 6): `.kind`, `.name`, `.ns` and `.id` take a text in which `*` stands for any
+        run of characters; `meta.field` is equality (a list: all of it must be in the entry's list);
+        `~meta.field` a regular expression found anywhere, `*meta.field` a part, `^meta.field` a beginning,
+        `$meta.field` an end. `meta.a.b` is the key `a.b`, or else `b` inside `a`.
+
+        Raises InvalidCriterion (a ValueError) for any other key, or a value of the wrong type.
+        """
+        fits = compile_criteria(criteria or {})
+        return tuple(entry for entry in self if fits(entry))
+
+    def levels(self) -> tuple[tuple[EntryID, ...], ...]:
+        """All IDs in dependency order: each level needs only earlier ones; sorted inside a level."""
+        return levels({entry.id: entry.dependencies for entry in self})
+
+    def dependents(self, wanted: EntryID | str) -> tuple[EntryID, ...]:
+        """The IDs of the entries that refer to this one directly, sorted.
+
+        Raises EntryNotFound when there is no such entry.
+        """
+        target = self[wanted].id
+        return tuple(entry.id for entry in self if target in entry.dependencies)
