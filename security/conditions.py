@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from . import values
-from .errors import ConditionError, did_you_mean
+from .errors import ConditionError, PolicyError, did_you_mean
 from .fields import Field, compile_field
 from .principals import Request
 from .regular import RegularExpression, remembered
@@ -21,16 +21,17 @@ from .regular import RegularExpression, remembered
 Comparison = Callable[[Any, Any], bool]
 
 
-def _wrong(operator: str, left: Any, right: Any, expected: str) -> ConditionError:
-    found = f"{values.described(left)} {operator} {values.described(right)}"
-    return ConditionError(f"cannot evaluate {found}: {expected}")
+def _wrong(left: Any, right: Any, expected: str) -> ConditionError:
+    # Types only: the right side may be a secret of the configuration, and the message ends in logs.
+    found = f"{values.type_name(left)} and {values.type_name(right)}"
+    return ConditionError(f"{expected}, found {found}")
 
 
-def _ordered(operator: str, holds: Callable[[int | float, int | float], bool]) -> Comparison:
+def _ordered(holds: Callable[[int | float, int | float], bool]) -> Comparison:
     def compare(left: Any, right: Any) -> bool:
         left_number, right_number = values.number(left), values.number(right)
         if left_number is None or right_number is None:
-            raise _wrong(operator, left, right, "both sides must be numbers or texts that are written like numbers")
+            raise _wrong(left, right, "expected two numbers, or texts that are written like numbers")
         return holds(left_number, right_number)
 
     return compare
@@ -41,7 +42,7 @@ def _in(left: Any, right: Any) -> bool:
         return any(values.equal(item, left) for item in right)
     if isinstance(right, str):
         return values.equal(left, right)
-    raise _wrong("in", left, right, "the right side must be a list or a text")
+    raise _wrong(left, right, "expected a list or a text on the right")
 
 
 def _contains(left: Any, right: Any) -> bool:
@@ -51,19 +52,19 @@ def _contains(left: Any, right: Any) -> bool:
     if whole is not None and right is None:
         return False
     if whole is None or part is None:
-        raise _wrong("contains", left, right, "the left side must be a list, or both sides text")
+        raise _wrong(left, right, "expected a list on the left, or two texts")
     return part in whole
 
 
 def _matches(left: Any, right: Any) -> bool:
     whole = values.text(left)
     if whole is None:
-        raise _wrong("matches", left, right, "the left side must be text")
+        raise _wrong(left, right, "expected a text on the left")
     if isinstance(right, RegularExpression):
         return right.search(whole)
     pattern = values.text(right)
     if pattern is None:
-        raise _wrong("matches", left, right, "the pattern must be text")
+        raise _wrong(left, right, "expected a text as the pattern")
     return remembered.search(pattern, whole)
 
 
@@ -74,10 +75,10 @@ def _not(comparison: Comparison) -> Comparison:
 COMPARISONS: Final[Mapping[str, Comparison]] = {
     "eq": values.equal,
     "ne": _not(values.equal),
-    "lt": _ordered("lt", lambda left, right: left < right),
-    "gt": _ordered("gt", lambda left, right: left > right),
-    "lte": _ordered("lte", lambda left, right: left <= right),
-    "gte": _ordered("gte", lambda left, right: left >= right),
+    "lt": _ordered(lambda left, right: left < right),
+    "gt": _ordered(lambda left, right: left > right),
+    "lte": _ordered(lambda left, right: left <= right),
+    "gte": _ordered(lambda left, right: left >= right),
     "in": _in,
     "nin": _not(_in),
     "contains": _contains,
@@ -106,6 +107,10 @@ class Condition:
     value: Any
     strict: bool = False
 
+    def shown_as(self, value: Any) -> Condition:
+        """The same condition, whose explanations show another value: the placeholder that stands for a secret."""
+        return attrs.evolve(self, text=f"{self.field.path} {self.operator} {values.described(value)}")
+
     @property
     def uses_meta(self) -> bool:
         """Whether the outcome can depend on the metadata of the request."""
@@ -115,8 +120,8 @@ class Condition:
         """Whether the condition is true for the request.
 
         Raises:
-            ConditionError: A value has the wrong type, or, when strict, is missing.
-            PolicyError: A pattern is refused or the text is too long for it.
+            ConditionError: A value has the wrong type, a pattern is refused, a text is too long to match, or, when
+                strict, a field is missing.
         """
         left, right = self.sides(request)
         if self.operator in ("exists", "nexists"):
@@ -127,7 +132,10 @@ class Condition:
             return False
         if self.strict and right is None and isinstance(self.value, Field):
             raise ConditionError(f"{self.value.path} is missing, and the policy is strict")
-        return COMPARISONS[self.operator](left, right)
+        try:
+            return COMPARISONS[self.operator](left, right)
+        except PolicyError as error:
+            raise ConditionError(f"{self.text} cannot be evaluated: {error}") from error
 
     def sides(self, request: Request) -> tuple[Any, Any]:
         """What is compared: the field's value and the value it is compared with."""
@@ -146,7 +154,7 @@ class Condition:
         if isinstance(right, bool):
             return (left is not None) == (right == wanted)
         if left is None:
-            raise _wrong(self.operator, left, right, "the value must be true or false")
+            raise _wrong(left, right, "expected true or false on the right")
         return wanted
 
 
@@ -173,26 +181,41 @@ def compile_condition(
     """
     if operator not in OPERATORS:
         known = ", ".join(OPERATORS)
-        raise ConditionError(f"unknown operator {operator!r}{did_you_mean(operator, OPERATORS)}; known are {known}")
+        raise ConditionError(
+            f"unknown operator {operator!r}{did_you_mean(operator, OPERATORS)}; known are {known}"
+        )
     left = compile_field(field)
     if value_from is not None:
-        return Condition(f"{field} {operator} {value_from}", left, operator, compile_field(value_from), strict)
-    text = f"{field} {operator} {values.described(value)}"
-    return Condition(text, left, operator, _constant(operator, value), strict)
+        return Condition(
+            f"{field} {operator} {value_from}", left, operator, compile_field(value_from), strict
+        )
+    return Condition(
+        f"{field} {operator} {values.described(value)}",
+        left,
+        operator,
+        check_constant(operator, value),
+        strict,
+    )
 
 
-def _constant(operator: str, value: Any) -> Any:
+def check_constant(operator: str, value: Any) -> Any:
+    """The right side of a condition, made ready: a pattern is compiled.
+
+    Raises:
+        ConditionError: The value is absent or cannot be right for the operator. The message does not repeat it.
+        PatternRefused: The pattern of `matches` or `nmatches` is refused.
+    """
     if value is None:
         raise ConditionError("a condition needs `value` or `value_from`, found neither")
     if operator in ("exists", "nexists") and not isinstance(value, bool):
-        raise ConditionError(f"{operator} expects true or false, found {value!r}")
+        raise ConditionError(f"{operator} expects true or false, found {values.type_name(value)}")
     if operator in ("matches", "nmatches"):
         pattern = values.text(value)
         if pattern is None:
-            raise ConditionError(f"{operator} expects a regular expression, found {values.described(value)}")
+            raise ConditionError(f"{operator} expects a regular expression, found {values.type_name(value)}")
         return RegularExpression(pattern)
     if operator in ("in", "nin") and not isinstance(value, str) and not values.is_list(value):
-        raise ConditionError(f"{operator} expects a list or a text, found {values.described(value)}")
+        raise ConditionError(f"{operator} expects a list or a text, found {values.type_name(value)}")
     if operator in ("lt", "gt", "lte", "gte") and values.number(value) is None:
-        raise ConditionError(f"{operator} expects a number, found {values.described(value)}")
+        raise ConditionError(f"{operator} expects a number, found {values.type_name(value)}")
     return value

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .principals import Principal
 
 
-class AccessDenied(NoriaError):  # noqa: N818 - the door's name; it says what happened
+class AccessDenied(NoriaError):
     """A principal may not do this; the decision says which policy spoke and why.
 
     Attributes:
@@ -52,7 +52,7 @@ class ConditionError(PolicyError):
     """One condition of a declarative policy is wrong or cannot be evaluated."""
 
 
-class PatternRefused(PolicyError):  # noqa: N818 - as above
+class PatternRefused(PolicyError):
     """A regular expression that is malformed, that no linear-time engine can run, or that is too large.
 
     Attributes:
@@ -78,7 +78,7 @@ class ExpressionError(PolicyError):
         self.column = column
 
 
-class UnknownGroup(NoriaError):  # noqa: N818 - as above
+class UnknownGroup(NoriaError):
     """No policy says that it belongs to this group.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from .errors import ExpressionError
-from .expression_compiler import Compiler, static_type
+from .expression_compiler import compile_tree, static_type
 from .expression_functions import FUNCTIONS, PREDICATES
 from .expression_lexer import Source
 from .expression_parser import parse
@@ -50,7 +50,7 @@ class Expression:
             source.refuse(f"a policy's expression must yield a bool, this one yields {known}", tree.at)
         self.text = text
         self.uses_meta = _mentions(tree, "meta")
-        self._closure = Compiler(source, strict=strict).compile(tree)
+        self._closure = compile_tree(source, tree, strict=strict)
 
     def holds(self, request: Request) -> bool:
         """Whether the expression is true for the request.
@@ -68,7 +68,9 @@ class Expression:
             raise ExpressionError(f"{type(error).__name__}: {error}", 1, 1) from error
         if answer is True or answer is False:
             return answer
-        raise ExpressionError(f"a policy's expression must yield a bool, this one yielded {type_name(answer)}", 1, 1)
+        raise ExpressionError(
+            f"a policy's expression must yield a bool, this one yielded {type_name(answer)}", 1, 1
+        )
 
 
 def _mentions(root: Node, variable: str) -> bool:

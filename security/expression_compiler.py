@@ -14,7 +14,7 @@ from .errors import ExpressionError, PolicyError
 from .expression_functions import FUNCTIONS, PREDICATES
 from .expression_lexer import Source
 from .expression_operators import OPERATORS, RESULTS
-from .expression_values import Frame, Misuse, boolean, elements, integer, number, text, type_name
+from .expression_values import Frame, Misuse, elements, integer, number, text, type_name
 from .regular import RegularExpression
 
 Closure = Callable[[Frame], Any]
@@ -24,24 +24,31 @@ _ABSENT: Final = object()
 VARIABLE_TYPES: Final = {"actor": "a map", "meta": "a map", "action": "a text", "resource": "a text"}
 
 
-class Compiler:
-    """Compiles the tree of one expression.
+def compile_tree(source: Source, root: tree.Node, *, strict: bool = False) -> Closure:
+    """Turn the tree of an expression into a function that evaluates it.
 
     Args:
         source: The expression, for positions.
+        root: Its tree.
         strict: Whether reading what is missing is an error instead of nil.
+
+    Returns:
+        A function of a Frame. It raises ExpressionError and, for what nobody foresaw, anything.
+
+    Raises:
+        ExpressionError: An operand whose type is known cannot be right.
     """
+    return _Compiler(source, strict=strict).compile(root)
+
+
+class _Compiler:
+    """One method for each kind of node."""
 
     def __init__(self, source: Source, *, strict: bool = False) -> None:
         self.source = source
         self.strict = strict
 
     def compile(self, node: tree.Node) -> Closure:
-        """The closure of a node.
-
-        Raises:
-            ExpressionError: An operand whose type is known cannot be right.
-        """
         method: Callable[[tree.Node], Closure] = getattr(self, f"compile_{type(node).__name__.lower()}")
         return method(node)
 
@@ -135,7 +142,11 @@ class Compiler:
             except Exception as error:
                 self.trouble(error, at)
 
-        if node.sign in ("==", "!=") and isinstance(node.right, tree.Literal) and isinstance(node.right.value, str):
+        if (
+            node.sign in ("==", "!=")
+            and isinstance(node.right, tree.Literal)
+            and isinstance(node.right.value, str)
+        ):
             return _compare_with_text(left, node.right.value, equal=node.sign == "==")
         return evaluate
 
@@ -153,7 +164,7 @@ class Compiler:
 
     def coalesce(self, node: tree.Binary) -> Closure:
         # Asking for a default is asking about absence: never an error, also for a strict policy.
-        left, right = Compiler(self.source).compile(node.left), self.compile(node.right)
+        left, right = _Compiler(self.source).compile(node.left), self.compile(node.right)
 
         def evaluate(frame: Frame) -> Any:
             value = left(frame)
@@ -282,7 +293,11 @@ class Compiler:
             self.source.refuse(f"{name} takes a list and a predicate, such as {name}(list, # == 1)", at)
         subject, predicate = node.arguments
         assert isinstance(predicate, tree.Predicate)  # noqa: S101 - the parser makes nothing else here
-        items, body, call = self.typed(subject, "a list", f"the first argument of {name}"), None, PREDICATES[name].call
+        items, body, call = (
+            self.typed(subject, "a list", f"the first argument of {name}"),
+            None,
+            PREDICATES[name].call,
+        )
         body = self.compile(predicate.body) if name == "map" else self.test(predicate.body, "a predicate")
         weight = tree.measure(predicate)[0]
 
@@ -341,22 +356,19 @@ _ALIKE: Final = frozenset({"+", "<", "<=", ">", ">="})
 
 def static_type(node: tree.Node) -> str | None:
     """The type of a node's answer, when it can be told without running anything."""
+    known: str | None = _NODE_TYPES.get(type(node))
     match node:
         case tree.Literal():
-            return type_name(node.value)
+            known = type_name(node.value)
         case tree.Name():
-            return VARIABLE_TYPES[node.name]
-        case tree.Logical():
-            return "a bool"
+            known = VARIABLE_TYPES[node.name]
         case tree.Unary():
-            return "a bool" if node.sign == "!" else "a number"
+            known = "a bool" if node.sign == "!" else "a number"
         case tree.Binary():
-            return static_type(node.left) if node.sign == "+" else RESULTS.get(node.sign)
-        case tree.Array():
-            return "a list"
-        case tree.Map():
-            return "a map"
+            known = static_type(node.left) if node.sign == "+" else RESULTS.get(node.sign)
         case tree.Call():
-            known = PREDICATES.get(node.name) or FUNCTIONS[node.name]
-            return known.result
-    return None
+            known = (PREDICATES.get(node.name) or FUNCTIONS[node.name]).result
+    return known
+
+
+_NODE_TYPES: Final[Mapping[type, str]] = {tree.Logical: "a bool", tree.Array: "a list", tree.Map: "a map"}

@@ -48,7 +48,7 @@ class Function:
     result: str | None = None
 
 
-def _len(frame: Frame, value: Any) -> int:
+def _len(_frame: Frame, value: Any) -> int:
     if not isinstance(value, str | list | tuple | Mapping):
         raise Misuse(f"expected a text, a list or a map, found {type_name(value)}")
     return len(value)
@@ -58,7 +58,7 @@ def _on_text(change: Callable[[str], str]) -> Callable[..., str]:
     return lambda frame, value: bounded_text(frame, change(text(value)))
 
 
-def _trim(frame: Frame, value: Any, characters: Any = None) -> str:
+def _trim(_frame: Frame, value: Any, characters: Any = None) -> str:
     # Without characters, white space; expr-lang's trim does the same.
     return text(value).strip(None if characters is None else text(characters))
 
@@ -83,14 +83,14 @@ def _replace(frame: Frame, value: Any, old: Any, new: Any) -> str:
     return bounded_text(frame, value.replace(old, new))
 
 
-def _int(frame: Frame, value: Any) -> int:
+def _int(_frame: Frame, value: Any) -> int:
     found = condition_values.number(value)
     if found is None:
         raise Misuse(f"expected a number or a text that is written like one, found {type_name(value)}")
     return integer(bounded(int(found)))
 
 
-def _float(frame: Frame, value: Any) -> float:
+def _float(_frame: Frame, value: Any) -> float:
     found = condition_values.number(value)
     if found is None:
         raise Misuse(f"expected a number or a text that is written like one, found {type_name(value)}")
@@ -121,7 +121,7 @@ def _extreme(choose: Callable[[list[int | float]], int | float]) -> Callable[...
     return call
 
 
-def _get(frame: Frame, value: Any, key: Any, default: Any = None) -> Any:
+def _get(_frame: Frame, value: Any, key: Any, default: Any = None) -> Any:
     if isinstance(value, list | tuple):
         place = integer(key)
         return value[place] if -len(value) <= place < len(value) else default
@@ -139,7 +139,7 @@ def _values(frame: Frame, value: Any) -> list[Any]:
 
 
 def _end(place: int) -> Callable[..., Any]:
-    return lambda frame, value: elements(value)[place] if elements(value) else None
+    return lambda _frame, value: elements(value)[place] if elements(value) else None
 
 
 def _unique(frame: Frame, value: Any) -> list[Any]:
@@ -170,7 +170,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "type": Function(lambda _, value: type_name(value).removeprefix("a "), result="a text"),
     "max": Function(_extreme(max), 1, 20, "a number"),
     "min": Function(_extreme(min), 1, 20, "a number"),
-    "sum": Function(lambda frame, values: bounded(sum(_numbers(frame, (elements(values),)))), result="a number"),
+    "sum": Function(
+        lambda frame, values: bounded(sum(_numbers(frame, (elements(values),)))), result="a number"
+    ),
     "keys": Function(_keys, result="a list"),
     "values": Function(_values, result="a list"),
     "get": Function(_get, 2, 3),

@@ -69,7 +69,13 @@ TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-ESCAPES: Final = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "\\": "\\", '"': '"', "'": "'", "`": "`"}
+ESCAPES: Final = {
+    **dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)),
+    "\\": "\\",
+    '"': '"',
+    "'": "'",
+    "`": "`",
+}
 HINTS: Final = {
     "=": "expected an expression, found '='; equality is ==",
     "&": "expected an expression, found '&'; both is && or and",
@@ -119,7 +125,7 @@ def _number(source: Source, group: str, text: str, at: int) -> int | float:
         value: int | float = int(text, 0) if group == "based" else _decimal(text)
     except ValueError:
         source.refuse(f"{text!r} is not a number", at)
-    if isinstance(value, int) and value >= 2**63 or value == float("inf"):
+    if (isinstance(value, int) and value >= 2**63) or value == float("inf"):
         source.refuse("this number is too large", at)
     return value
 
@@ -133,7 +139,11 @@ def _unescaped(source: Source, text: str, at: int) -> str:
         code = match[1] or match[2] or match[3]
         if code is None:
             known = ESCAPES.get(match[4])
-            return known if known is not None else source.refuse(f"unknown escape {match[0]}", at + match.start())
+            return (
+                known
+                if known is not None
+                else source.refuse(f"unknown escape {match[0]}", at + match.start())
+            )
         if int(code, 16) > 0x10FFFF:
             source.refuse(f"unknown escape {match[0]}", at + match.start())
         return chr(int(code, 16))

@@ -57,7 +57,7 @@ def _remainder(_frame: Frame, left: Any, right: Any) -> int:
     if integer(right) == 0:
         raise Misuse("division by zero")
     # The sign of the dividend, as in Go; Python's % takes the divisor's.
-    rest = abs(integer(left)) % abs(right)
+    rest: int = abs(integer(left)) % abs(right)
     return -rest if left < 0 else rest
 
 
@@ -130,7 +130,9 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "matches": _matches,
 }
 RESULTS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "contains", "startsWith", "endsWith", "matches"), "a bool"),
+    **dict.fromkeys(
+        ("==", "!=", "<", "<=", ">", ">=", "in", "contains", "startsWith", "endsWith", "matches"), "a bool"
+    ),
     **dict.fromkeys(("-", "*", "/", "%", "**"), "a number"),
     "..": "a list",
 }

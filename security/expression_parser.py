@@ -166,7 +166,7 @@ class _Parser:
             return Unary(sign="!" if token.value == "not" else token.value, operand=operand, at=token.at)
         return self.members(self.primary())
 
-    def primary(self) -> Node:
+    def primary(self) -> Node:  # noqa: PLR0911 - one for each form of a value
         token = self.take()
         match token:
             case Token(Kind.NUMBER | Kind.TEXT):
@@ -199,7 +199,9 @@ class _Parser:
         if name in self.functions:
             self.source.refuse(f"{name} is a function; call it with {name}(…)", token.at)
         hint = did_you_mean(name, VARIABLES)
-        return self.source.refuse(f"unknown variable {name!r}{hint}; known are {', '.join(VARIABLES)}", token.at)
+        return self.source.refuse(
+            f"unknown variable {name!r}{hint}; known are {', '.join(VARIABLES)}", token.at
+        )
 
     def call(self, token: Token) -> Node:
         name = token.value
@@ -264,7 +266,11 @@ class _Parser:
             at = self.next.at
             if self.skip("?."):
                 optional = True
-                node = self.index(node, at, optional=True) if self.skip("[") else self.named(node, at, optional=True)
+                node = (
+                    self.index(node, at, optional=True)
+                    if self.skip("[")
+                    else self.named(node, at, optional=True)
+                )
             elif self.skip("."):
                 node = self.named(node, at, optional=False)
             elif self.skip("["):

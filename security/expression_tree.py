@@ -19,7 +19,7 @@ class Node:
 
     def children(self) -> Iterator[Node]:
         """The nodes directly below."""
-        for attribute in self.__attrs_attrs__:  # type: ignore[attr-defined]
+        for attribute in self.__attrs_attrs__:
             value = getattr(self, attribute.name)
             for item in value if isinstance(value, tuple) else (value,):
                 if isinstance(item, Node):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from . import values as condition_values
 from .principals import Request
 
 MAX_WORK: Final = 100_000
@@ -16,7 +17,7 @@ MAX_TEXT: Final = 65_536
 INTEGERS: Final = range(-(2**63), 2**63)
 
 
-class Misuse(Exception):  # noqa: N818 - never leaves the compiler, which adds the position
+class Misuse(Exception):
     """An operator or function got a value that it has no answer for."""
 
 
@@ -42,20 +43,7 @@ class Frame:
 
 def type_name(value: Any) -> str:
     """The type of a value, as a user of the language calls it."""
-    match value:
-        case None:
-            return "nil"
-        case bool():
-            return "a bool"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list() | tuple():
-            return "a list"
-        case Mapping():
-            return "a map"
-    return f"a {type(value).__name__}"
+    return "nil" if value is None else condition_values.type_name(value)
 
 
 def is_number(value: Any) -> bool:
@@ -105,7 +93,7 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def bounded(value: int | float) -> int | float:
+def bounded(value: float) -> float:
     """The result of arithmetic, if a 64-bit integer or a float can hold it."""
     if isinstance(value, int) and value not in INTEGERS:
         raise Misuse("the result is too large for an integer")

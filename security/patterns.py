@@ -81,7 +81,7 @@ class Patterns:
         texts: The patterns as they were written.
     """
 
-    texts: tuple[str, ...] = attrs.field(converter=tuple)
+    texts: tuple[str, ...]
     _constants: frozenset[str] = attrs.field(init=False)
     _matchers: tuple[Matcher, ...] = attrs.field(init=False)
 

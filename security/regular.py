@@ -14,14 +14,14 @@ from typing import Final
 import attrs
 
 from .errors import PatternRefused, PolicyError
-from .regular_characters import WORD, Accepts
+from .regular_characters import WORD
 from .regular_parser import Anchor, Character, Choice, Node, Repeat, Sequence, parse
 
 MAX_PATTERN = 512
 MAX_TEXT = 4096
-MAX_PROGRAM = 1000
+MAX_PROGRAM = 600
 # A pattern that arrives with a request may be an attacker's, and so may its text: a smaller machine.
-MAX_DYNAMIC_PROGRAM = 250
+MAX_DYNAMIC_PROGRAM = 200
 MAX_STATES = 200
 MAX_REMEMBERED = 64
 
@@ -40,12 +40,16 @@ class _Jump:
     target: int
 
 
-@attrs.frozen
-class _Done:
-    pass
+_Instruction = Character | Anchor | _Split | _Jump
 
 
-_Instruction = Character | Anchor | _Split | _Jump | _Done
+def _targets(place: int, instruction: _Instruction) -> tuple[int, ...]:
+    match instruction:
+        case _Split(first, second):
+            return (first, second)
+        case _Jump(target):
+            return (target,)
+    return (place + 1,)
 
 
 class _State:
@@ -63,10 +67,10 @@ _MATCHED: Final = _State(frozenset(), NOTHING)
 
 
 class RegularExpression:
-    """A compiled pattern. Thread-safe; answers only whether a text contains a match.
+    r"""A compiled pattern. Thread-safe; answers only whether a text contains a match.
 
     Args:
-        pattern: RE2 syntax. `$` is the end of the text (never before a last line end), `\\d`, `\\w`, `\\s`, `\\b`
+        pattern: RE2 syntax. `$` is the end of the text (never before a last line end), `\d`, `\w`, `\s`, `\b`
             are ASCII.
         limit: The greatest size of the compiled program, in instructions.
 
@@ -74,7 +78,7 @@ class RegularExpression:
         PatternRefused: Malformed, longer than 512 characters, not regular, or larger than `limit` once compiled.
     """
 
-    __slots__ = ("_program", "_start", "_states", "pattern")
+    __slots__ = ("_accepts", "_anchors", "_start", "_states", "_targets", "pattern")
 
     def __init__(self, pattern: str, *, limit: int = MAX_PROGRAM) -> None:
         if len(pattern) > MAX_PATTERN:
@@ -82,11 +86,17 @@ class RegularExpression:
         tree = parse(pattern)
         size = _size(tree) + 1
         if size > limit:
-            raise PatternRefused(f"too large: {size} steps once repetitions are written out, at most {limit}", 0)
+            raise PatternRefused(
+                f"too large: {size} steps once repetitions are written out, at most {limit}", 0
+            )
         self.pattern = pattern
-        self._program: list[_Instruction] = []
-        _emit(tree, self._program)
-        self._program.append(_Done())
+        program: list[_Instruction] = []
+        _emit(tree, program)
+        # Taken apart into tables, because looking into instructions is what the slow path spends its time on. The
+        # last place, after the program, is the match.
+        self._accepts = [step.accepts if isinstance(step, Character) else None for step in program] + [None]
+        self._anchors = {place: step for place, step in enumerate(program) if isinstance(step, Anchor)}
+        self._targets = [_targets(place, step) for place, step in enumerate(program)]
         self._forget()
 
     def search(self, text: str) -> bool:
@@ -121,9 +131,11 @@ class RegularExpression:
             following = _MATCHED
         else:
             # 0 is always among them: a match may begin at any character.
-            accepted = {0} | {
-                place + 1 for place, accepts in reached if character and accepts(character)
-            }
+            accepted = {0}
+            for place in reached if character else ():
+                accepts = self._accepts[place]
+                if accepts is not None and accepts(character):
+                    accepted.add(place + 1)
             following = self._state(frozenset(accepted), after)
         if len(state.following) >= MAX_STATES:
             state.following.clear()
@@ -135,27 +147,23 @@ class RegularExpression:
             self._forget()
         return self._states.setdefault((instructions, before), _State(instructions, before))
 
-    def _reached(self, state: _State, after: int) -> list[tuple[int, Accepts]] | None:
+    def _reached(self, state: _State, after: int) -> list[int] | None:
         """Follow everything that reads no character; None when that is already a match."""
         pending = list(state.instructions)
         seen = set(pending)
-        reading: list[tuple[int, Accepts]] = []
-        while pending:
-            place = pending.pop()
-            targets: tuple[int, ...] = ()
-            match self._program[place]:
-                case _Done():
-                    return None
-                case Character(accepts):
-                    reading.append((place, accepts))
-                case _Split(first, second):
-                    targets = (first, second)
-                case _Jump(target):
-                    targets = (target,)
-                case Anchor() as anchor:
-                    targets = (place + 1,) if _holds(anchor, state.before, after) else ()
-            pending.extend(target for target in targets if target not in seen)
-            seen.update(targets)
+        reading: list[int] = []
+        accepts, targets = self._accepts, self._targets
+        for place in pending:
+            if accepts[place] is not None:
+                reading.append(place)
+                continue
+            if place == len(accepts) - 1:
+                return None
+            anchor = self._anchors.get(place)
+            if anchor is None or _holds(anchor, state.before, after):
+                new = [target for target in targets[place] if target not in seen]
+                seen.update(new)
+                pending.extend(new)
         return reading
 
 
@@ -192,11 +200,10 @@ def _size(node: Node) -> int:
             return sum(map(_size, parts))
         case Choice(options):
             return sum(map(_size, options)) + 2 * (len(options) - 1)
-        case Repeat(part, low, None):
-            # At least one for each repetition: `(){1000}` is small, but writing it out is not free.
-            return max(low, low * _size(part)) + _size(part) + 2
-        case Repeat(part, low, int(high)):
-            return max(low, low * _size(part)) + (high - low) * (_size(part) + 1)
+        case Repeat(part, low, high):
+            # At least one for each repetition: `(){600}` is small, but writing it out is not free.
+            size = _size(part)
+            return max(low, low * size) + (size + 2 if high is None else (high - low) * (size + 1))
 
 
 def _emit(node: Node, program: list[_Instruction]) -> None:
@@ -264,7 +271,7 @@ class RememberedExpressions:
         """As `RegularExpression(pattern).search(text)`, for a pattern only known when a request is decided.
 
         Raises:
-            PatternRefused: As RegularExpression, with a smaller limit of size (250): the pattern may be an attacker's.
+            PatternRefused: As RegularExpression, with a smaller limit of size (200): the pattern may be an attacker's.
             PolicyError: The text is too long.
         """
         with self._lock:

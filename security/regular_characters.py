@@ -1,6 +1,6 @@
-"""Which characters a piece of a regular expression accepts: classes, ranges, escapes, Unicode categories.
+r"""Which characters a piece of a regular expression accepts: classes, ranges, escapes, Unicode categories.
 
-Knows: one character at a time, and RE2's rules for them (`\\d`, `\\w`, `\\s` and `[[:alpha:]]` are ASCII). Does not
+Knows: one character at a time, and RE2's rules for them (`\d`, `\w`, `\s` and `[[:alpha:]]` are ASCII). Does not
 know patterns, sequences or repetition.
 """
 
@@ -37,7 +37,44 @@ POSIX = {
 CONTROL = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 # The categories and their groups, as in the Unicode standard: `Lu` is one, `L` is all that begin with it.
 CATEGORIES = frozenset(
-    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Cs Co".split(),
+    [
+        "L",
+        "Lu",
+        "Ll",
+        "Lt",
+        "Lm",
+        "Lo",
+        "M",
+        "Mn",
+        "Mc",
+        "Me",
+        "N",
+        "Nd",
+        "Nl",
+        "No",
+        "P",
+        "Pc",
+        "Pd",
+        "Ps",
+        "Pe",
+        "Pi",
+        "Pf",
+        "Po",
+        "S",
+        "Sm",
+        "Sc",
+        "Sk",
+        "So",
+        "Z",
+        "Zs",
+        "Zl",
+        "Zp",
+        "C",
+        "Cc",
+        "Cf",
+        "Cs",
+        "Co",
+    ],
 )
 
 

@@ -84,7 +84,18 @@ REFUSED_GROUPS = {
     "#": "comments are not supported",
     "P=": "back references cannot be matched in linear time",
 }
-ANCHOR_ESCAPES = {"A": Anchor.TEXT_START, "z": Anchor.TEXT_END, "b": Anchor.WORD_EDGE, "B": Anchor.NO_WORD_EDGE}
+ANCHOR_SIGNS = {
+    ("^", False): Anchor.TEXT_START,
+    ("$", False): Anchor.TEXT_END,
+    ("^", True): Anchor.LINE_START,
+    ("$", True): Anchor.LINE_END,
+}
+ANCHOR_ESCAPES = {
+    "A": Anchor.TEXT_START,
+    "z": Anchor.TEXT_END,
+    "b": Anchor.WORD_EDGE,
+    "B": Anchor.NO_WORD_EDGE,
+}
 
 
 def parse(pattern: str) -> Node:
@@ -184,19 +195,14 @@ class _Parser:
             case "[":
                 return Character(self.character_class(start))
             case ".":
-                return Character(
-                    characters.anything if self.flags.s else characters.anything_but_a_line_end
-                )
-            case "^":
-                return Anchor.LINE_START if self.flags.m else Anchor.TEXT_START
-            case "$":
-                return Anchor.LINE_END if self.flags.m else Anchor.TEXT_END
+                return Character(characters.anything if self.flags.s else characters.anything_but_a_line_end)
+            case "^" | "$" as sign:
+                return ANCHOR_SIGNS[sign, self.flags.m]
             case "\\":
                 return self.escape()
             case "*" | "+" | "?":
                 self.refuse("there is nothing to repeat", start)
-            case character:
-                return self.literal(character)
+        return self.literal(self.pattern[start])
 
     def literal(self, character: str) -> Node:
         return Character(self.folded(characters.one_of(frozenset(character))))

@@ -15,6 +15,14 @@ NUMERIC = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 WHOLE = re.compile(r"[+-]?[0-9]+")
 # Longer texts are no numbers: reading them would take more than linear time.
 MAX_NUMERIC = 310
+# In this order: a bool is an int, too.
+TYPE_NAMES: tuple[tuple[tuple[type, ...], str], ...] = (
+    ((bool,), "a bool"),
+    ((int, float), "a number"),
+    ((str,), "a text"),
+    ((list, tuple), "a list"),
+    ((Mapping,), "a map"),
+)
 
 
 def number(value: Any) -> int | float | None:
@@ -38,7 +46,11 @@ def text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return str(int(value)) if math.isfinite(value) and value.is_integer() and abs(value) < 1e15 else repr(value)
+        return (
+            str(int(value))
+            if math.isfinite(value) and value.is_integer() and abs(value) < 1e15
+            else repr(value)
+        )
     return str(value) if isinstance(value, int) else None
 
 
@@ -68,3 +80,10 @@ def described(value: Any) -> str:
         return "nothing"
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def type_name(value: Any) -> str:
+    """The type of a value, for a sentence that must not repeat the value."""
+    if value is None:
+        return "nothing"
+    return next((name for types, name in TYPE_NAMES if isinstance(value, types)), f"a {type(value).__name__}")
