@@ -1,0 +1,394 @@
+"""The memory driver: queues that live as long as their runtime.
+
+Knows: deques, locks and one timer thread. Must not know: codecs, policies, attempts' limits, actors.
+
+The law of this file: a message is put into its new place before it is taken out of its old one, so that a thread
+that dies between the two leaves it in both (delivered twice) and never in none (lost).
+"""
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define
+
+from ..delivery import Delivery, Message
+from ..driver import Driver, QueueDeclaration, QueueInfo, Subscription
+from ..errors import DriverUnavailable, QueueFull, QueueNotFound
+
+DEFAULT_MAX_LENGTH = 1000
+
+
+@define(eq=False)
+class _Record:
+    """A message in the store. Compared by identity: two messages may carry the same ID."""
+
+    message: Message
+    attempts: int = 0
+
+
+class MemoryDriver(Driver):
+    """Keeps messages in this process: no server, nothing on disk, gone when the process ends.
+
+    Closing keeps declared queues and messages; they are there when it opens again.
+
+    Args:
+        name: named in errors.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, name: str = "memory", *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._queues: dict[str, _MemoryQueue] = {}
+        self._lock = threading.Lock()
+        self._delays = _Delays(clock)
+        self._is_open = False
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
+        """`max_length` is the only option: how many messages may wait; 0 means the default of 1000."""
+        problems = dict.fromkeys(options.keys() - {"max_length"}, "the memory driver only has max_length")
+        length = options.get("max_length", 0)
+        if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+            problems["max_length"] = f"expected an integer from 0 (0: the default, 1000), found {length!r}"
+        return problems
+
+    def open(self, failed: Callable[[BaseException], None]) -> None:  # noqa: ARG002  (memory is never lost)
+        """Take messages again, and go on counting delays."""
+        with self._lock:
+            self._is_open = True
+            self._delays.open()
+            for queue in self._queues.values():
+                queue.open()
+
+    def close(self) -> None:
+        """End every subscription and wake waiting publishers; messages stay."""
+        with self._lock:
+            self._is_open = False
+            for queue in self._queues.values():
+                queue.close()
+        self._delays.close()
+
+    def declare(self, queue: QueueDeclaration) -> None:
+        """Create the queue, or change its `max_length`; its messages stay."""
+        max_length = queue.options.get("max_length") or DEFAULT_MAX_LENGTH
+        with self._lock:
+            existing = self._queues.get(queue.name)
+            if existing is not None:
+                existing.set_max_length(max_length)
+                return
+            made = _MemoryQueue(self, queue.name, max_length, self._delays)
+            if self._is_open:
+                made.open()
+            self._queues[queue.name] = made
+
+    def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
+        """Append the messages in order, waiting for room up to `timeout` seconds."""
+        self._queue(queue).publish(messages, timeout)
+
+    def subscribe(
+        self, queue: str, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+    ) -> Subscription:
+        """Deliver in the order of publishing; subscriptions take turns."""
+        return self._queue(queue).subscribe(credit, deliver)
+
+    def info(self, queue: str) -> QueueInfo:
+        """Exact figures."""
+        return self._queue(queue).info()
+
+    def unavailable(self, accepted: int = 0) -> DriverUnavailable:
+        """The error for whoever uses this driver while it is closed."""
+        return DriverUnavailable(self._name, accepted=accepted)
+
+    def put(self, queue: str, message: Message) -> bool:
+        """Append one message without waiting; False if there is no such queue or no room in it."""
+        target = self._queues.get(queue)
+        return target is not None and target.put(message)
+
+    def _queue(self, name: str) -> "_MemoryQueue":
+        try:
+            return self._queues[name]
+        except KeyError:
+            raise QueueNotFound(name) from None
+
+
+class _MemoryQueue:
+    """One bounded queue. Every state change happens under its lock; `deliver` is called under it, too."""
+
+    def __init__(self, driver: MemoryDriver, name: str, max_length: int, delays: "_Delays") -> None:
+        self.lock = threading.Lock()
+        self.driver = driver
+        self._name = name
+        self._max_length = max_length
+        self._delays = delays
+        self._room = threading.Condition(self.lock)
+        self._waiting_publishers = 0
+        self._is_open = False
+        self._ready: deque[_Record] = deque()
+        self._delayed: set[_Record] = set()
+        self._subscriptions: deque[_MemorySubscription] = deque()
+
+    def open(self) -> None:
+        with self.lock:
+            self._is_open = True
+            self._room.notify_all()
+
+    def close(self) -> None:
+        with self.lock:
+            self._is_open = False
+            self._room.notify_all()
+            subscriptions = tuple(self._subscriptions)
+        for subscription in subscriptions:
+            subscription.close()
+
+    def set_max_length(self, max_length: int) -> None:
+        with self.lock:
+            self._max_length = max_length
+            self._room.notify_all()
+
+    def info(self) -> QueueInfo:
+        with self.lock:
+            return QueueInfo(
+                ready=len(self._ready),
+                in_flight=sum(len(subscription.in_flight) for subscription in self._subscriptions),
+                delayed=len(self._delayed),
+                consumer_count=sum(not subscription.paused for subscription in self._subscriptions),
+            )
+
+    def publish(self, messages: Sequence[Message], timeout: float) -> None:
+        with self.lock:
+            if not self._is_open:
+                raise self.driver.unavailable()
+            if self._free_places() >= len(messages):
+                self._append(messages)
+            else:
+                self._publish_as_room_appears(messages, timeout)
+
+    def put(self, message: Message) -> bool:
+        with self.lock:
+            if self._free_places() < 1:
+                return False
+            self._append((message,))
+            return True
+
+    def _publish_as_room_appears(self, messages: Sequence[Message], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        accepted = 0
+        self._waiting_publishers += 1
+        try:
+            while True:
+                taken = messages[accepted : accepted + max(0, self._free_places())]
+                self._append(taken)
+                accepted += len(taken)
+                if accepted == len(messages):
+                    return
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise QueueFull(self._name, accepted=accepted, timeout=timeout)
+                if not taken:
+                    self._room.wait(remaining)
+                if not self._is_open:
+                    raise self.driver.unavailable(accepted)
+        finally:
+            self._waiting_publishers -= 1
+
+    def _free_places(self) -> int:
+        return self._max_length - len(self._ready) - len(self._delayed)
+
+    def _append(self, messages: Iterable[Message]) -> None:
+        self._ready.extend([_Record(message) for message in messages])
+        self.dispatch()
+
+    def subscribe(self, credit: int, deliver: Callable[[Sequence[Delivery]], None]) -> "_MemorySubscription":
+        with self.lock:
+            if not self._is_open:
+                raise self.driver.unavailable()
+            subscription = _MemorySubscription(self, credit, deliver)
+            self._subscriptions.append(subscription)
+            self.dispatch()
+            return subscription
+
+    def dispatch(self) -> None:
+        """Hand over what is ready as far as credit goes. The caller holds the lock."""
+        if not self._ready or not self._is_open:
+            return
+        if len(self._subscriptions) == 1:
+            subscription = self._subscriptions[0]
+            batch = self._take(subscription, min(subscription.credit, len(self._ready)))
+            if batch:
+                subscription.deliver(batch)
+        else:
+            self._dispatch_in_turns()
+        if self._waiting_publishers and self._free_places() > 0:
+            self._room.notify_all()
+
+    def _dispatch_in_turns(self) -> None:
+        batches: dict[_MemorySubscription, list[Delivery]] = {}
+        hungry = sum(subscription.credit > 0 for subscription in self._subscriptions)
+        while self._ready and hungry:
+            subscription = self._subscriptions[0]
+            self._subscriptions.rotate(-1)
+            if subscription.credit > 0:
+                batches.setdefault(subscription, []).extend(self._take(subscription, 1))
+                hungry -= subscription.credit == 0
+        for subscription, batch in batches.items():
+            subscription.deliver(batch)
+
+    def _take(self, subscription: "_MemorySubscription", count: int) -> list[Delivery]:
+        ready, in_flight, batch = self._ready, subscription.in_flight, []
+        for _ in range(count):
+            record = ready[0]
+            delivery = Delivery(record.message, subscription, record.attempts + 1, record)
+            in_flight[record] = delivery
+            ready.popleft()
+            batch.append(delivery)
+        subscription.credit -= len(batch)
+        return batch
+
+    def return_to_head(self, records: Sequence[_Record]) -> None:
+        """The caller holds the lock, and dispatches when it has forgotten the deliveries."""
+        self._ready.extendleft(reversed(records))
+
+    def delay(self, record: _Record, seconds: float) -> None:
+        """The caller holds the lock."""
+        if seconds > 0:
+            self._delayed.add(record)
+            self._delays.add(seconds, self, record)
+        else:
+            self._ready.append(record)
+
+    def end_delay(self, record: _Record) -> None:
+        with self.lock:
+            self._ready.append(record)
+            self._delayed.discard(record)
+            self.dispatch()
+
+    def forget(self, subscription: "_MemorySubscription") -> None:
+        """The caller holds the lock."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
+
+
+class _MemorySubscription(Subscription):
+    """The deliveries of one consumer, and its credit. Its state is its queue's and under its queue's lock."""
+
+    def __init__(
+        self, queue: _MemoryQueue, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+    ) -> None:
+        self._queue = queue
+        self.credit = credit
+        self.paused = False
+        self.deliver = deliver
+        self.in_flight: dict[_Record, Delivery] = {}
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        queue = self._queue
+        with queue.lock:
+            self._forget(deliveries)
+            queue.dispatch()
+
+    def nack(self, delivery: Delivery, delay: float) -> None:
+        with self._queue.lock:
+            record = delivery.receipt
+            if record in self.in_flight:
+                record.attempts = delivery.attempt
+                self._queue.delay(record, delay)
+                self._forget((delivery,))
+                self._queue.dispatch()
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        with self._queue.lock:
+            known = [delivery for delivery in deliveries if delivery.receipt in self.in_flight]
+            self._queue.return_to_head([delivery.receipt for delivery in known])
+            self._forget(known)
+            self._queue.dispatch()
+
+    def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
+        if not self._queue.driver.put(queue, message):
+            return False
+        self.ack((delivery,))
+        return True
+
+    def unsettled(self) -> Sequence[Delivery]:
+        with self._queue.lock:
+            return tuple(self.in_flight.values())
+
+    def pause(self) -> None:
+        with self._queue.lock:
+            self.paused = True
+            self.credit = 0
+
+    def close(self) -> None:
+        self.pause()
+        with self._queue.lock:
+            for record, delivery in self.in_flight.items():
+                if delivery.started:
+                    record.attempts = delivery.attempt
+            self._queue.return_to_head(tuple(self.in_flight))
+            self.in_flight = {}
+            self._queue.forget(self)
+            self._queue.dispatch()
+
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        in_flight = self.in_flight
+        for delivery in deliveries:
+            if in_flight.pop(delivery.receipt, None) is not None and not self.paused:
+                self.credit += 1
+
+
+class _Delays:
+    """Gives delayed records back when their time has come. One thread, started with the first delay."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._heap: list[tuple[float, int, _MemoryQueue, _Record]] = []
+        self._order = itertools.count()
+        self._is_open = False
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        with self._changed:
+            self._is_open = True
+            if self._heap:
+                self._ensure_thread()
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_open = False
+            self._changed.notify()
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
+
+    def add(self, seconds: float, queue: _MemoryQueue, record: _Record) -> None:
+        with self._changed:
+            heapq.heappush(self._heap, (self._clock() + seconds, next(self._order), queue, record))
+            if self._is_open:
+                self._ensure_thread()
+            self._changed.notify()
+
+    def _ensure_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="memory-driver-delays", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while (due := self._next_due()) is not None:
+            queue, record = due
+            queue.end_delay(record)
+
+    def _next_due(self) -> tuple[_MemoryQueue, _Record] | None:
+        with self._changed:
+            while self._is_open:
+                if not self._heap:
+                    self._changed.wait()
+                elif (wait := self._heap[0][0] - self._clock()) > 0:
+                    self._changed.wait(wait)
+                else:
+                    return heapq.heappop(self._heap)[2:]
+            return None

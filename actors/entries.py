@@ -1,0 +1,239 @@
+"""What may stand in a definition file about queues: the config classes and their kinds.
+
+Knows: fields, defaults, limits and what only the whole registry can tell about them. Must not know: anything
+that runs. Defaults and maxima are the seed's and those of Wippy's queue specification.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from ..registry import Duration, Entry, EntryID, FileText, Kind, Registry, between, reference
+from ..security import SecurityBlock, check_security_block
+from .codecs import CODECS, DEFAULT_CODEC
+from .driver import Driver, Features
+from .drivers.memory import MemoryDriver
+from .restart import Backoff
+
+Complaints = Iterator[tuple[str, str]]
+
+
+@frozen(kw_only=True)
+class RestartConfig:
+    """`restart:`: how a failed service is started again. `max_attempts: 0` means without limit."""
+
+    initial_delay: Duration = between(0, default=1.0)
+    max_delay: Duration = between(0, default=90.0)
+    backoff_factor: float = between(1, default=2.0)
+    jitter: float = between(0, 1, default=0.1)
+    max_attempts: int = between(0, default=0)
+
+    def backoff(self) -> Backoff:
+        """The delays between the attempts."""
+        return Backoff(
+            initial_delay=self.initial_delay,
+            max_delay=self.max_delay,
+            backoff_factor=self.backoff_factor,
+            jitter=self.jitter,
+            max_attempts=self.max_attempts,
+        )
+
+
+@frozen(kw_only=True)
+class Lifecycle:
+    """`lifecycle:`: when a service starts, what it needs, how it is restarted and as whom it acts."""
+
+    auto_start: bool | None = None
+    startup: Literal["required", "optional"] = "required"
+    requires: tuple[EntryID, ...] = reference(default=())
+    depends_on: tuple[EntryID, ...] = reference(default=())
+    start_timeout: Duration = between(0.001, default=10.0)
+    stop_timeout: Duration = between(0, default=10.0)
+    stable_threshold: Duration = between(0, default=5.0)
+    restart: RestartConfig = RestartConfig()
+    security: SecurityBlock | None = None
+
+
+@frozen(kw_only=True)
+class ServiceConfig:
+    """What every entry that runs as an actor has."""
+
+    lifecycle: Lifecycle = Lifecycle()
+
+
+@frozen(kw_only=True)
+class MemoryDriverConfig(ServiceConfig):
+    """`queue.driver.memory`: no options of its own, as the seed says."""
+
+
+@frozen(kw_only=True)
+class DeadLetterConfig:
+    """`dead_letter:`: the queue for messages that fail for good; `max_attempts: 0`: only rejected ones."""
+
+    queue: EntryID = reference("queue.queue")
+    max_attempts: int = between(0, default=0)
+
+
+@frozen(kw_only=True)
+class RedeliveryConfig:
+    """`redelivery:`: how long a failed message waits, longer each time. The defaults avoid a hot loop."""
+
+    initial_delay: Duration = between(0, default=0.1)
+    max_delay: Duration = between(0, default=30.0)
+    backoff_factor: float = between(1, default=2.0)
+    jitter: float = between(0, 1, default=0.1)
+
+    def backoff(self) -> Backoff:
+        """The delays between the attempts."""
+        return Backoff(
+            initial_delay=self.initial_delay,
+            max_delay=self.max_delay,
+            backoff_factor=self.backoff_factor,
+            jitter=self.jitter,
+        )
+
+
+@frozen(kw_only=True)
+class QueueConfig(ServiceConfig):
+    """`queue.queue`: a logical queue on a driver."""
+
+    driver: EntryID = reference("queue.driver.*")
+    queue_name: str = ""
+    codec: str = DEFAULT_CODEC
+    options: Mapping[str, Any] = field(factory=dict)
+    driver_options: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    dead_letter: DeadLetterConfig | None = None
+    redelivery: RedeliveryConfig = RedeliveryConfig()
+    publish_timeout: Duration = between(0, default=30.0)
+
+    def options_for(self, driver_kind: str) -> dict[str, Any]:
+        """The options of this driver: `options`, and over them `driver_options.<short name of the driver>`."""
+        return {**self.options, **self.driver_options.get(short_name(driver_kind), {})}
+
+
+@frozen(kw_only=True)
+class ConsumerConfig(ServiceConfig):
+    """`queue.consumer`: a queue's messages handed to a function by a pool of workers."""
+
+    queue: EntryID = reference("queue.queue")
+    func: EntryID = reference("function.*")
+    concurrency: int = between(1, 1000, default=1)
+    prefetch: int = between(1, 10000, default=10)
+    timeout: Duration | None = between(0.001, default=None)
+    auto_ack: bool = False
+    driver_options: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class PythonFunctionConfig:
+    """`function.python`: a function in a file (`source: file://handlers.py`) or in an installed module."""
+
+    source: FileText | None = None
+    module: str | None = None
+    method: str = "handler"
+
+
+DRIVERS: dict[str, type[Driver]] = {"queue.driver.memory": MemoryDriver}
+
+
+def short_name(driver_kind: str) -> str:
+    """`memory` for `queue.driver.memory`."""
+    return driver_kind.rpartition(".")[2]
+
+
+def _check_service(entry: Entry, registry: Registry) -> Complaints:
+    block = entry.config.lifecycle.security
+    if block is not None:
+        for path, message in check_security_block(block, entry, registry):
+            yield f"lifecycle.security.{path}" if path else "lifecycle.security", message
+
+
+def _check_queue(entry: Entry, registry: Registry) -> Complaints:
+    yield from _check_service(entry, registry)
+    config: QueueConfig = entry.config
+    if config.codec not in CODECS:
+        yield "codec", f"unknown codec {config.codec!r}, expected one of {', '.join(CODECS)}"
+    if config.dead_letter is not None and config.dead_letter.queue == entry.id:
+        yield "dead_letter.queue", "a queue cannot be its own dead-letter queue"
+    kind = registry[config.driver].kind
+    driver = DRIVERS.get(kind)
+    if driver is None:
+        return
+    name = short_name(kind)
+    for option, problem in driver.check_options(config.options_for(kind)).items():
+        own = option in config.driver_options.get(name, {})
+        yield f"driver_options.{name}.{option}" if own else f"options.{option}", problem
+    if driver.features.shared:
+        yield from _check_unique_name(entry, registry, driver.features)
+
+
+def _check_unique_name(entry: Entry, registry: Registry, features: Features) -> Complaints:
+    """Two queues must not be one in the backend: a handler of one would get the other's bodies."""
+    mine = backend_name(entry, features)
+    for other in registry:
+        if other.kind == entry.kind and other.config.driver == entry.config.driver and other.id < entry.id:
+            if backend_name(other, features) == mine:
+                field_name = "queue_name" if entry.config.queue_name else "name"
+                yield field_name, f"{mine} on {entry.config.driver} is already {other.id}: set queue_name"
+
+
+def backend_name(entry: Entry, features: Features) -> str:
+    """What a queue is called in its backend.
+
+    Its `queue_name`, or its name, where other programs may know it by that; its whole ID where only we do.
+    """
+    name: str = entry.config.queue_name or entry.id.name
+    return name if features.shared else str(entry.id)
+
+
+def _check_python_function(entry: Entry, registry: Registry) -> Complaints:  # noqa: ARG001
+    config: PythonFunctionConfig = entry.config
+    if (config.source is None) == (config.module is None):
+        yield "source", "give either source (file://handlers.py) or module (package.module)"
+    elif config.source is not None:
+        yield from _check_source(config.source, config.method)
+
+
+def _check_source(source: FileText, method: str) -> Complaints:
+    """Errors that reading the source shows without running it."""
+    name = source.path.name if source.path else "source"
+    try:
+        tree = ast.parse(source, filename=str(source.path or "<source>"))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        yield "source", f"{name}:{line}: {getattr(error, 'msg', error)}"
+        return
+    if not _may_define(tree, method):
+        yield "method", f"{name} does not define {method}"
+
+
+def _may_define(tree: ast.Module, method: str) -> bool:
+    """Whether the module can have this name: exact for plain code, generous where it cannot be known."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                if name in (method, "__getattr__"):
+                    return True
+            case ast.Name(id=name, ctx=ast.Store()) if name == method:
+                return True
+            case ast.alias(name=name, asname=alias) if (alias or name) in (method, "*"):
+                return True
+            case ast.Constant(value=text) if text == method:
+                return True
+    return False
+
+
+def handler_file(config: PythonFunctionConfig) -> Path | None:
+    """The file of a function, if it has one."""
+    return config.source.path if config.source is not None else None
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("queue.driver.memory", MemoryDriverConfig, _check_service),
+    Kind("queue.queue", QueueConfig, _check_queue),
+    Kind("queue.consumer", ConsumerConfig, _check_service),
+    Kind("function.python", PythonFunctionConfig, _check_python_function),
+)

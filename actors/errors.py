@@ -1,0 +1,220 @@
+"""What can go wrong while running things.
+
+Knows: the names of our failures and the fields each one carries; messages are built here, never where they
+are raised. Must not know: who raises them.
+
+    NoriaError                      (registry) .retryable
+    ├─ ActorsError
+    │  ├─ NotRunning                the runtime was not started, or has stopped
+    │  ├─ QueueNotFound             .queue .nearest
+    │  ├─ QueueFull                 .queue .accepted .timeout; retryable
+    │  ├─ QueueUnavailable          .queue .timeout; retryable
+    │  ├─ DriverUnavailable         .driver .accepted; retryable
+    │  ├─ BodyRefused               .queue; the body or a header cannot be sent
+    │  ├─ FunctionNotFound          .function .nearest
+    │  ├─ FunctionBroken            .function .file .line
+    │  ├─ NoMessage                 there is no message here
+    │  ├─ AlreadySettled            .message_id
+    │  ├─ HandlerTimeout            .seconds
+    │  ├─ WorkersUnfinished         .consumer .workers .messages
+    │  ├─ StopIncomplete            .report .unfinished
+    │  └─ NotIdle                   .seconds .waiting
+    ├─ Reject                       a handler's wish: dead-letter this message now
+    └─ Retry                        a handler's wish: deliver this message again after .delay
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..registry import NoriaError
+
+if TYPE_CHECKING:
+    from .runtime import DrainReport
+
+
+class ActorsError(NoriaError):
+    """Anything that goes wrong while running."""
+
+
+class NotRunning(ActorsError):
+    """The runtime was not started yet, or has stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("the runtime is not running: call start() first, or use it as a context manager")
+
+
+class QueueNotFound(ActorsError):
+    """No queue has this ID."""
+
+    def __init__(self, queue: str, nearest: str | None = None) -> None:
+        self.queue = queue
+        self.nearest = nearest
+        hint = f", did you mean {nearest}?" if nearest else ""
+        super().__init__(f"queue not found: {queue}{hint}")
+
+
+class QueueFull(ActorsError):
+    """The queue had no room within the publisher's timeout.
+
+    Attributes:
+        accepted: how many messages of the batch the queue took before it was full; they are the first ones.
+    """
+
+    retryable = True
+
+    def __init__(self, queue: str, *, accepted: int, timeout: float) -> None:
+        self.queue = queue
+        self.accepted = accepted
+        self.timeout = timeout
+        super().__init__(f"queue is full: {queue} had no room within {timeout:g} s ({accepted} accepted)")
+
+
+class QueueUnavailable(ActorsError):
+    """The queue is not running: its driver is down, or it has not started yet."""
+
+    retryable = True
+
+    def __init__(self, queue: str, timeout: float) -> None:
+        self.queue = queue
+        self.timeout = timeout
+        super().__init__(f"queue is not running: {queue} did not come up within {timeout:g} s")
+
+
+class DriverUnavailable(ActorsError):
+    """The driver is closed or has lost its backend.
+
+    Attributes:
+        accepted: how many messages of the batch, from the first, were stored before.
+    """
+
+    retryable = True
+
+    def __init__(self, driver: str, *, accepted: int = 0) -> None:
+        self.driver = driver
+        self.accepted = accepted
+        super().__init__(f"queue driver not started: {driver}")
+
+
+class BodyRefused(ActorsError):
+    """A body that the queue's codec cannot write, or a header that no driver could carry."""
+
+    def __init__(self, queue: str, problem: str) -> None:
+        self.queue = queue
+        super().__init__(f"cannot publish to {queue}: {problem}")
+
+
+class FunctionNotFound(ActorsError):
+    """No function has this ID."""
+
+    def __init__(self, function: str, nearest: str | None = None) -> None:
+        self.function = function
+        self.nearest = nearest
+        hint = f", did you mean {nearest}?" if nearest else ""
+        super().__init__(f"function not found: {function}{hint}")
+
+
+class FunctionBroken(ActorsError):
+    """A function's source cannot be loaded."""
+
+    def __init__(self, function: str, problem: str, *, file: Path | str, line: int) -> None:
+        self.function = function
+        self.file = file
+        self.line = line
+        super().__init__(f"{file}:{line}: {function}: {problem}")
+
+
+class NotInHandler(ActorsError):
+    """Asked for something that only a running handler has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name}() works inside a function that a runtime called, and in what inherits its context"
+        )
+
+
+class AlreadySettled(ActorsError):
+    """A delivery is settled once; this was the second time."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        super().__init__(f"message already settled: {message_id}")
+
+
+class HandlerTimeout(ActorsError):
+    """A handler ran longer than its consumer's `timeout`."""
+
+    retryable = True
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"handler did not finish within {seconds:g} s")
+
+
+class WorkersUnfinished(ActorsError):
+    """A consumer stopped, and some of its workers did not finish in time (the seed's fourth step)."""
+
+    def __init__(self, consumer: str, workers: Sequence[str], messages: Sequence[str]) -> None:
+        self.consumer = consumer
+        self.workers = tuple(workers)
+        self.messages = tuple(messages)
+        super().__init__(
+            f"{consumer}: {len(self.workers)} of its workers did not finish in time: {', '.join(self.workers)}"
+            f" (messages not lost: {', '.join(self.messages) or 'none'})"
+        )
+
+
+class StopIncomplete(ActorsError):
+    """The runtime has stopped, but not everything finished in time. No message is lost by that.
+
+    Attributes:
+        report: the drain report; its `abandoned` are the messages whose handlers did not finish.
+        unfinished: the actors that did not end, named with their threads.
+    """
+
+    def __init__(self, report: "DrainReport", unfinished: Sequence[str]) -> None:
+        self.report = report
+        self.unfinished = tuple(unfinished)
+        details = [f"actors that did not end: {', '.join(self.unfinished)}"] if self.unfinished else []
+        if report.abandoned:
+            details.append(f"messages whose handlers did not finish: {', '.join(report.abandoned)}")
+        super().__init__(f"stopped, but not everything finished in time; {'; '.join(details)}")
+
+
+class NotIdle(ActorsError):
+    """There was still work when the time was up."""
+
+    def __init__(self, seconds: float, waiting: Mapping[str, int]) -> None:
+        self.seconds = seconds
+        self.waiting = dict(waiting)
+        where = ", ".join(f"{queue}: {count}" for queue, count in self.waiting.items())
+        super().__init__(f"not idle after {seconds:g} s ({where or 'still publishing'})")
+
+
+class Reject(NoriaError):
+    """Raise it in a handler: this message can never succeed; dead-letter it now.
+
+    Without a dead-letter queue the message is kept and retried, ever slower: nothing is lost.
+    """
+
+    def __init__(self, reason: str = "rejected by the handler") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Retry(NoriaError):
+    """Raise it in a handler: deliver this message again.
+
+    Attributes:
+        delay: seconds to wait; None for the queue's own growing delay.
+    """
+
+    retryable = True
+
+    def __init__(self, reason: str = "retry asked for by the handler", *, delay: float | None = None) -> None:
+        if delay is not None and not delay >= 0:
+            raise ValueError(f"delay must be a number of seconds from 0, found {delay!r}")
+        self.reason = reason
+        self.delay = delay
+        super().__init__(reason)

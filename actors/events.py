@@ -1,0 +1,74 @@
+"""What happens to messages, as events on the bus.
+
+Knows: the facts. Must not know: who listens. `docs/events.md` lists every event; a test compares.
+Bodies never appear in an event: they are the user's data, and events end up in logs.
+"""
+
+from attrs import frozen
+
+from ..registry import Event
+
+
+@frozen(kw_only=True)
+class MessageAcked(Event):
+    """A handler run ended well and its message was removed. Emitted only while somebody listens."""
+
+    queue: str
+    consumer: str
+    message: str
+    attempt: int
+    seconds: float
+
+
+@frozen(kw_only=True)
+class MessageFailed(Event):
+    """A handler run ended badly; the message is delivered again after `delay` seconds."""
+
+    queue: str
+    message: str
+    attempt: int
+    error: str
+    delay: float
+
+
+@frozen(kw_only=True)
+class MessageDeadLettered(Event):
+    """A message was moved to its queue's dead-letter queue."""
+
+    queue: str
+    dead_letter_queue: str
+    message: str
+    attempts: int
+    reason: str
+    error: str
+
+
+@frozen(kw_only=True)
+class WorkerStuck(Event):
+    """A handler ignores that its time is up. Another worker took its place."""
+
+    consumer: str
+    worker: str
+    function: str
+    message: str
+    seconds: float
+
+
+@frozen(kw_only=True)
+class ConsumerDrained(Event):
+    """A consumer has stopped: what became of the messages it held when it was told to.
+
+    Attributes:
+        finished: handler runs that ended during the stop.
+        settled: those of them whose ending reached the driver.
+        returned: deliveries that no handler had seen, back at the head of the queue.
+        abandoned: IDs of messages whose workers did not finish; they are back in the queue.
+        seconds: how long the stop took.
+    """
+
+    consumer: str
+    finished: int
+    settled: int
+    returned: int
+    abandoned: tuple[str, ...]
+    seconds: float

@@ -1,0 +1,120 @@
+"""`function.python`: functions in files and in installed modules.
+
+Knows: importing. Must not know: queues, actors, who calls.
+"""
+
+import importlib
+import inspect
+import itertools
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ...registry import Entry, EntryID
+from ..entries import PythonFunctionConfig
+from ..errors import FunctionBroken
+from ..function import Function
+
+
+_serial = itertools.count(1)
+
+
+class PythonFunctions:
+    """Loads the Python functions of one runtime.
+
+    Two entries with the same file share one module, so module-level state is shared as it is in any program;
+    two runtimes in one process have modules of their own.
+    """
+
+    def __init__(self) -> None:
+        self._modules: dict[Path, ModuleType] = {}
+
+    def close(self) -> None:
+        """Forget the modules. What still runs in them goes on."""
+        for module in self._modules.values():
+            sys.modules.pop(module.__name__, None)
+        self._modules.clear()
+
+    def load(self, entry: Entry) -> Function:
+        """The function of an entry.
+
+        Raises:
+            FunctionBroken: a syntax error, an exception at import, or no such function; with file and line.
+        """
+        config: PythonFunctionConfig = entry.config
+        module = self._module(entry, config)
+        call = getattr(module, config.method, None)
+        where = getattr(module, "__file__", None) or str(entry.source.file)
+        if call is None:
+            raise FunctionBroken(
+                str(entry.id), f"{module.__name__} has no {config.method}", file=where, line=1
+            )
+        if not callable(call):
+            raise FunctionBroken(str(entry.id), f"{config.method} cannot be called", file=where, line=1)
+        return Function(id=entry.id, call=call, is_async=_is_async(call))
+
+    def _module(self, entry: Entry, config: PythonFunctionConfig) -> ModuleType:
+        if config.module is not None:
+            return _guarded_import(entry, config.module)
+        assert config.source is not None  # noqa: S101  (the registry has checked it)
+        path = config.source.path or entry.source.file
+        if path not in self._modules:
+            self._modules[path] = _execute(entry.id, str(config.source), path)
+        return self._modules[path]
+
+
+def _is_async(call: Any) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+def _guarded_import(entry: Entry, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except BaseException as error:
+        file, line = _origin(error, Path(entry.source.file), entry.source.line, skip=importlib.__file__)
+        raise FunctionBroken(
+            str(entry.id), f"cannot import {name}: {_text(error)}", file=file, line=line
+        ) from error
+
+
+def _execute(function: EntryID, source: str, path: Path) -> ModuleType:
+    module = ModuleType(f"_noria_{next(_serial)}_{path.stem}")
+    # Dataclasses and pickle look their module up by name.
+    sys.modules[module.__name__] = module
+    module.__file__ = str(path)
+    # Tracebacks show the handler's own lines, also when the file has changed since.
+    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+    try:
+        code = compile(source, str(path), "exec")
+        exec(code, module.__dict__)  # noqa: S102  (running the user's handlers is what this is for)
+    except BaseException as error:
+        del sys.modules[module.__name__]
+        file, line = _origin(error, path, 1)
+        raise FunctionBroken(str(function), _text(error), file=file, line=line) from error
+    return module
+
+
+def _origin(error: BaseException, path: Path, line: int, skip: str | None = None) -> tuple[Path | str, int]:
+    """Where the user's code went wrong: the syntax error's place, or the deepest frame that is not ours."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno or line
+    ours = {__file__, skip}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if (
+            frame.filename not in ours
+            and not frame.filename.startswith("<")
+            and _is_near(frame.filename, path)
+        ):
+            return frame.filename, frame.lineno or line
+    return path, line
+
+
+def _is_near(filename: str, path: Path) -> bool:
+    return Path(filename) == path or not filename.startswith(sys.base_prefix)
+
+
+def _text(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]

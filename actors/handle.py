@@ -1,0 +1,255 @@
+"""The life of one delivery: attempt, authorisation, decoding, the handler, its ending. Read this first.
+
+Knows: the order of things. Must not know: pykka, threads, drivers.
+"""
+
+import asyncio
+import contextvars
+import time
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from ..registry import Bus, EntryID
+from ..security import CallContext, Check, Guard, Principal, Scope
+from ..security.context import enter, leave
+from .codecs import CodecError
+from .delivery import Delivery
+from .errors import AlreadySettled, HandlerTimeout
+from .events import MessageAcked
+from .function import Function
+from .outcome import ACK, Nack, Outcome, Rejection, outcome_of
+from .queue import Queue
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+
+@frozen(kw_only=True, eq=False)
+class Binding:
+    """What is the same for every call of one consumer, resolved once."""
+
+    consumer: EntryID
+    queue: Queue
+    function: Function
+    guard: Guard
+    check: Check
+    bus: Bus
+    runtime: "Runtime | None" = None
+    principal: Principal | None = None
+    scope: Scope | None = None
+    timeout: float | None = None
+    auto_ack: bool = False
+
+
+class CurrentMessage:
+    """The message that is being handled, as its handler sees it.
+
+    Thread-safe. `ack` and `nack` settle at once; whoever settles first wins.
+    """
+
+    __slots__ = ("_delivery", "_queue")
+
+    def __init__(self, delivery: Delivery, queue: Queue) -> None:
+        self._delivery = delivery
+        self._queue = queue
+
+    @property
+    def id(self) -> str:
+        """The message ID, kept from publish to dead letter."""
+        return self._delivery.message.id
+
+    @property
+    def queue(self) -> str:
+        """The registry ID of the queue it came from."""
+        return str(self._queue.id)
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first handler run."""
+        return self._delivery.attempt
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """A copy of the headers."""
+        return dict(self._delivery.message.headers)
+
+    def header(self, name: str) -> Any:
+        """One header, or None."""
+        return self._delivery.message.headers.get(name)
+
+    def ack(self) -> None:
+        """Settle now: done. What the handler returns or raises later no longer matters.
+
+        Raises:
+            AlreadySettled: it was settled before.
+        """
+        self._settle(ACK)
+
+    def nack(self, *, delay: float | None = None) -> None:
+        """Settle now: deliver it again, after `delay` seconds or the queue's growing delay.
+
+        Raises:
+            AlreadySettled: it was settled before.
+        """
+        self._settle(Nack("nack by the handler", delay))
+
+    def _settle(self, outcome: Outcome) -> None:
+        if not self._delivery.claim():
+            raise AlreadySettled(self.id)
+        self._queue.settle(self._delivery, outcome)
+
+
+class HandlerContext(CallContext):
+    """The call context of a handler run.
+
+    Attributes:
+        runtime: what the handler's `publish` and `call` go through.
+        delivery: what is being handled; None in a function that was called directly.
+        since: monotonic seconds.
+    """
+
+    __slots__ = ("delivery", "runtime", "since")
+
+    runtime: "Runtime | None"
+    delivery: Delivery | None
+    since: float
+
+
+class Handling:
+    """Handles deliveries one at a time.
+
+    One thread calls `handle`; everything else may be read from any thread.
+
+    Attributes:
+        current: the context of the run that is going on, set before anything can go wrong with its delivery.
+        acked: how many runs ended well.
+        failed: how many ended badly, their messages delivered again.
+        rejected: how many gave their message up.
+        denied: how many deliveries were not authorised.
+    """
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+        self._runner: asyncio.Runner | None = None
+        self.current: HandlerContext | None = None
+        self.acked = 0
+        self.failed = 0
+        self.rejected = 0
+        self.denied = 0
+
+    def handle(self, delivery: Delivery) -> None:
+        """Do everything that happens to one delivery. Raises nothing that a handler raises."""
+        binding = self._binding
+        context = self.current = self._context(delivery)
+        if binding.auto_ack and delivery.claim():
+            binding.queue.settle(delivery, ACK)
+        outcome = self._outcome(delivery, context)
+        if delivery.claim():
+            binding.queue.settle(delivery, outcome)
+        self._count(outcome)
+        if outcome is ACK and binding.bus.wants(MessageAcked):
+            self._tell_acked(delivery, context)
+        self.current = None
+
+    def close(self) -> None:
+        """Release the event loop of async handlers, if one was needed."""
+        if self._runner is not None:
+            self._runner.close()
+
+    def _context(self, delivery: Delivery) -> HandlerContext:
+        binding = self._binding
+        now = time.monotonic()
+        context = HandlerContext(
+            binding.principal,
+            binding.scope,
+            binding.guard,
+            message=CurrentMessage(delivery, binding.queue),
+            deadline=None if binding.timeout is None else now + binding.timeout,
+        )
+        context.runtime = binding.runtime
+        context.delivery = delivery
+        context.since = now
+        return context
+
+    def _outcome(self, delivery: Delivery, context: HandlerContext) -> Outcome:
+        binding = self._binding
+        if binding.queue.attempts_used_up(delivery):
+            return Rejection("max_attempts", "its last attempt never ended: the worker was lost")
+        denial = self._denial(delivery)
+        if denial is not None:
+            return denial
+        try:
+            body = binding.queue.decode(delivery)
+        except CodecError as error:
+            return Rejection("undecodable", str(error))
+        delivery.started = True
+        token = enter(context)
+        try:
+            if binding.function.is_async:
+                self._run_async(body)
+            else:
+                binding.function.call(body)
+        except BaseException as error:  # a stray sys.exit() fails its own message, never the pool
+            return outcome_of(error)
+        finally:
+            leave(token)
+        return ACK
+
+    def _denial(self, delivery: Delivery) -> Rejection | None:
+        binding = self._binding
+        decision = binding.check.static
+        if decision is None or not decision.allowed or binding.guard.audited:
+            decision = binding.check.decide(lambda: self._metadata(delivery))
+        return None if decision.allowed else Rejection("denied", decision.reason)
+
+    def _metadata(self, delivery: Delivery) -> dict[str, Any]:
+        binding = self._binding
+        return {
+            "queue": str(binding.queue.id),
+            "consumer": str(binding.consumer),
+            "message": {
+                "id": delivery.message.id,
+                "headers": dict(delivery.message.headers),
+                "attempt": delivery.attempt,
+            },
+        }
+
+    def _run_async(self, body: Any) -> None:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        # The runner would use the context of its own making, in which no message is being handled.
+        self._runner.run(self._within_deadline(body), context=contextvars.copy_context())
+
+    async def _within_deadline(self, body: Any) -> None:
+        timeout = self._binding.timeout
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await self._binding.function.call(body)
+        except TimeoutError as error:
+            if limit.expired() and timeout is not None:
+                raise HandlerTimeout(timeout) from error
+            raise
+
+    def _count(self, outcome: Outcome) -> None:
+        match outcome:
+            case Rejection(reason="denied"):
+                self.denied += 1
+            case Rejection():
+                self.rejected += 1
+            case Nack():
+                self.failed += 1
+            case _:
+                self.acked += 1
+
+    def _tell_acked(self, delivery: Delivery, context: HandlerContext) -> None:
+        binding = self._binding
+        binding.bus.emit(
+            MessageAcked(
+                queue=str(binding.queue.id),
+                consumer=str(binding.consumer),
+                message=delivery.message.id,
+                attempt=delivery.attempt,
+                seconds=time.monotonic() - context.since,
+            )
+        )

@@ -1,0 +1,57 @@
+"""How a handler run can end.
+
+Knows: the three endings and which exception means which. Must not know: drivers, threads, the clock.
+"""
+
+import traceback
+
+from attrs import frozen
+
+from .errors import Reject, Retry
+
+MAX_ERROR_LENGTH = 2000
+
+
+@frozen
+class Ack:
+    """Done: the message is removed."""
+
+
+@frozen
+class Nack:
+    """It failed: deliver it again, after `delay` seconds or, without one, after the queue's growing delay."""
+
+    error: str
+    delay: float | None = None
+
+
+@frozen
+class Rejection:
+    """Never again on this queue: dead-letter it, `reason` says why."""
+
+    reason: str
+    error: str
+
+
+Outcome = Ack | Nack | Rejection
+
+ACK = Ack()
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What an exception out of a handler means. The only place that decides it."""
+    match error:
+        case Retry():
+            return Nack(error.reason, error.delay)
+        case Reject():
+            return Rejection("rejected", error.reason)
+        case _:
+            return Nack(describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """The exception in one line, with the place in the handler's own code where it came from."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return text[: MAX_ERROR_LENGTH - len(place)] + place

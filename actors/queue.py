@@ -1,0 +1,273 @@
+"""A queue: a name bound to a driver.
+
+Knows: codec, headers, message IDs, growing delays, dead letters; it is the only caller of a driver. Must not
+know: actors, workers, policies.
+
+It is a plain thread-safe object that outlives the actors around it: the queue's actor opens and closes it,
+publishers and workers call it directly, so that data never waits behind control, nor control behind data.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from ..registry import Bus, EntryID, NoriaError
+from .codecs import Codec, CodecError
+from .delivery import Delivery, Headers, Message, new_message_id
+from .driver import Driver, QueueDeclaration, QueueInfo, Subscription
+from .errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
+from .events import MessageDeadLettered, MessageFailed
+from .outcome import Ack, Nack, Outcome, Rejection
+from .restart import Backoff
+
+HEADER_TYPES = (str, int, float, bool, type(None))
+
+
+@frozen(kw_only=True)
+class DeadLetter:
+    """Where messages go that fail for good, and after how many attempts (0: only when rejected)."""
+
+    queue: "Queue"
+    max_attempts: int
+
+
+@frozen(kw_only=True)
+class QueueSettings:
+    """What a queue is made of, resolved once."""
+
+    name: str
+    codec: Codec
+    options: Mapping[str, Any] = field(factory=dict)
+    redelivery: Backoff
+    publish_timeout: float = 30.0
+
+
+class Queue:
+    """One logical queue. Thread-safe.
+
+    Args:
+        queue_id: the registry ID.
+        driver: stores the messages.
+        settings: codec, names and times.
+        bus: hears of failures and dead letters.
+    """
+
+    def __init__(self, queue_id: EntryID, driver: Driver, settings: QueueSettings, bus: Bus) -> None:
+        self.id = queue_id
+        self.name = settings.name
+        self.driver = driver
+        self.dead_letter: DeadLetter | None = None
+        self._settings = settings
+        self._bus = bus
+        self._state = threading.Condition()
+        self._is_open = False
+        self._published = 0
+        self._moved_in = 0
+        self._subscriptions: dict[EntryID, Subscription] = {}
+
+    def open(self) -> None:
+        """Declare the queue to its driver and let publishers in."""
+        self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
+        with self._state:
+            self._is_open = True
+            self._state.notify_all()
+
+    def close(self) -> None:
+        """Make publishers wait until the queue is opened again."""
+        with self._state:
+            self._is_open = False
+
+    @property
+    def arrivals(self) -> int:
+        """Grows whenever a message comes in: published, or moved here from another queue."""
+        return self._published + self._moved_in
+
+    def info(self) -> QueueInfo:
+        """The driver's figures."""
+        return self.driver.info(self.name)
+
+    def figures(self) -> dict[str, Any]:
+        """What the tree shows of it: the driver's figures, as far as they can be had now, and our own."""
+        try:
+            info = self.info()
+        except NoriaError:
+            return {"published": self._published}
+        return {**info.as_dict(), "published": self._published}
+
+    def publish(
+        self,
+        bodies: Iterable[Any],
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[str]:
+        """Store the bodies, in order, each with these headers; return their message IDs when they are safe.
+
+        Waits for room, and for the queue to come back when its driver is being restarted, up to `timeout`
+        seconds (None: the queue's `publish_timeout`).
+
+        Raises:
+            BodyRefused: a body or header cannot be sent; nothing was published.
+            QueueFull: no room in time; `.accepted` of the messages, from the first, were stored.
+            QueueUnavailable: the queue did not come up in time.
+        """
+        limit = self._settings.publish_timeout if timeout is None else timeout
+        messages = self._messages(bodies, self._checked(headers))
+        if self._is_open:
+            try:
+                self.driver.publish(self.name, messages, limit)
+            except DriverUnavailable as error:
+                self._publish_when_open(messages[error.accepted :], limit)
+        else:
+            self._publish_when_open(messages, limit)
+        with self._state:  # `+=` alone would lose counts between two publishers
+            self._published += len(messages)
+        return [message.id for message in messages]
+
+    def _publish_when_open(self, messages: Sequence[Message], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._state:
+                if not self._state.wait_for(lambda: self._is_open, deadline - time.monotonic()):
+                    raise QueueUnavailable(str(self.id), timeout)
+            try:
+                return self.driver.publish(self.name, messages, max(0.0, deadline - time.monotonic()))
+            except DriverUnavailable as error:
+                messages = messages[error.accepted :]
+                self._await_driver(deadline, timeout)
+
+    def _await_driver(self, deadline: float, timeout: float) -> None:
+        """The driver failed before its actor closed this queue: wait for that, or a moment at the most."""
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise QueueUnavailable(str(self.id), timeout)
+        with self._state:
+            self._state.wait(min(0.05, remaining))
+
+    def _messages(self, bodies: Iterable[Any], headers: Headers) -> list[Message]:
+        encode = self._settings.codec.encode
+        try:
+            return [Message(new_message_id(), encode(body), headers) for body in bodies]
+        except CodecError as error:
+            raise BodyRefused(str(self.id), str(error)) from error
+
+    def _checked(self, headers: Mapping[str, Any] | None) -> Headers:
+        made: Headers = {"timestamp": int(time.time())}
+        for name, value in (headers or {}).items():
+            if not isinstance(name, str) or not name:
+                raise BodyRefused(str(self.id), f"a header's name must be a text, found {name!r}")
+            if not isinstance(value, HEADER_TYPES):
+                raise BodyRefused(
+                    str(self.id),
+                    f"header {name} must be a text, a number, true, false or null,"
+                    f" found {type(value).__name__}",
+                )
+            made[name] = value
+        return made
+
+    def decode(self, delivery: Delivery) -> Any:
+        """The body, a fresh copy at each call.
+
+        Raises:
+            CodecError: the bytes are not of this queue's codec.
+        """
+        return self._settings.codec.decode(delivery.message.body)
+
+    def subscribe(
+        self, consumer: EntryID, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+    ) -> Subscription:
+        """Deliver to this consumer; what an earlier life of it left unsettled goes back to the queue first.
+
+        Raises:
+            DriverUnavailable: the driver is closed.
+        """
+        earlier = self._subscriptions.pop(consumer, None)
+        if earlier is not None:
+            earlier.close()
+        subscription = self.driver.subscribe(self.name, credit=credit, deliver=deliver)
+        self._subscriptions[consumer] = subscription
+        return subscription
+
+    def settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Carry out an ending. The caller has claimed the delivery."""
+        match outcome:
+            case Ack():
+                delivery.subscription.ack((delivery,))
+            case Nack():
+                self._nack(delivery, outcome)
+            case Rejection():
+                self._reject(delivery, outcome)
+
+    def attempts_used_up(self, delivery: Delivery) -> bool:
+        """Its last permitted run had started and never ended: the message must not run again."""
+        return self.dead_letter is not None and 0 < self.dead_letter.max_attempts < delivery.attempt
+
+    def _nack(self, delivery: Delivery, outcome: Nack) -> None:
+        dead_letter = self.dead_letter
+        if dead_letter is not None and 0 < dead_letter.max_attempts <= delivery.attempt:
+            self._reject(delivery, Rejection("max_attempts", outcome.error))
+        else:
+            self._redeliver(delivery, outcome)
+
+    def _redeliver(self, delivery: Delivery, outcome: Nack) -> None:
+        delay = outcome.delay
+        if delay is None:
+            delay = self._settings.redelivery.delay(delivery.attempt, random.random)
+        delivery.subscription.nack(delivery, delay)
+        self._bus.emit(
+            MessageFailed(
+                queue=str(self.id),
+                message=delivery.message.id,
+                attempt=delivery.attempt,
+                error=outcome.error,
+                delay=delay,
+            )
+        )
+
+    def _reject(self, delivery: Delivery, outcome: Rejection) -> None:
+        if self.dead_letter is None:
+            self._redeliver(delivery, Nack(f"{outcome.reason}: {outcome.error}"))
+            return
+        target = self.dead_letter.queue
+        if self._move(delivery, self._as_dead_letter(delivery, outcome), target):
+            self._bus.emit(
+                MessageDeadLettered(
+                    queue=str(self.id),
+                    dead_letter_queue=str(target.id),
+                    message=delivery.message.id,
+                    attempts=delivery.attempt,
+                    reason=outcome.reason,
+                    error=outcome.error,
+                )
+            )
+        else:
+            problem = f"{outcome.reason}: {outcome.error} (kept: {target.id} is full or not running)"
+            self._redeliver(delivery, Nack(problem))
+
+    def _as_dead_letter(self, delivery: Delivery, outcome: Rejection) -> Message:
+        headers = {
+            **delivery.message.headers,
+            "attempts": delivery.attempt,
+            "x_original_queue": str(self.id),
+            "x_dead_letter_reason": outcome.reason,
+            "x_dead_letter_time": int(time.time()),
+            "x_dead_letter_error": outcome.error,
+        }
+        return Message(delivery.message.id, delivery.message.body, headers)
+
+    def _move(self, delivery: Delivery, message: Message, target: "Queue") -> bool:
+        """One step on one driver; across drivers it is stored there before it is removed here."""
+        with target._state:  # noqa: SLF001  (before it leaves here: whoever looks for idleness must see it somewhere)
+            target._moved_in += 1  # noqa: SLF001
+        if target.driver is self.driver:
+            return delivery.subscription.move(delivery, target.name, message)
+        try:
+            target.driver.publish(target.name, [message], 0)
+        except (DriverUnavailable, QueueFull, QueueNotFound):
+            return False
+        delivery.subscription.ack((delivery,))
+        return True

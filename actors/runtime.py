@@ -1,0 +1,379 @@
+"""A runtime: one application, loaded, started, used and stopped.
+
+Knows: the order of those four, and the door through which a program publishes, calls and looks. Must not know: how
+anything is supervised or handled.
+"""
+
+import asyncio
+import contextvars
+import difflib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from attrs import frozen
+
+from .. import registry as registry_package
+from ..registry import Bus, EntryID, Kind, Kinds, Registry
+from ..security import KINDS as SECURITY_KINDS
+from ..security import Guard, current_context
+from ..security.context import enter, leave
+from . import entries
+from .errors import FunctionNotFound, NotIdle, NotRunning, QueueNotFound, StopIncomplete
+from .events import ConsumerDrained
+from .function import Function
+from .handle import HandlerContext
+from .queue import Queue
+from .settings import Settings
+from .supervision_errors import StopTimeout
+from .supervisor import Supervision, supervise
+from .topology import Topology
+
+Found = TypeVar("Found")
+
+IDLE_CHECK = 0.01
+
+
+@frozen(kw_only=True)
+class DrainReport:
+    """What a stop did with the messages that consumers held; the sum over all of them.
+
+    Attributes:
+        finished: handler runs that ended during the stop.
+        settled: those of them whose ending reached the driver.
+        returned: deliveries that no handler had seen, back in their queues.
+        abandoned: IDs of messages whose handlers did not finish; they are back in their queues, too.
+        seconds: how long the whole stop took.
+    """
+
+    finished: int
+    settled: int
+    returned: int
+    abandoned: tuple[str, ...]
+    seconds: float
+
+
+def known_kinds(extra: Iterable[Kind] = ()) -> Kinds:
+    """Every kind that an application may use: ours, those of installed plugins, and `extra`."""
+    return Kinds([*SECURITY_KINDS, *entries.KINDS, *extra]).with_plugins()
+
+
+class Runtime:
+    """Runs one application. Thread-safe; several runtimes may live in one process.
+
+    Use it as a context manager, or call `start` and `stop`:
+
+        with Runtime.load("examples/tasks") as runtime:
+            runtime.publish("app.queue:tasks", {"id": "task-123"})
+            runtime.wait_idle(timeout=10)
+
+    Attributes:
+        registry: what is declared.
+        settings: `.noria.yaml`.
+        bus: every event of this runtime; `bus.subscribe(sink)`.
+        guard: every authorisation of this runtime; `guard.audit(hook)`.
+    """
+
+    def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
+        self.registry = registry
+        self.settings = settings or Settings()
+        self.bus = Bus()
+        self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
+        self._topology = Topology(registry, self.guard, self.bus)
+        self._supervision: Supervision | None = None
+        self._changing = threading.RLock()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        ignore_unknown_kinds: bool = False,  # noqa: FBT001, FBT002  (the documented signature)
+        *,
+        overrides: Iterable[str] = (),
+        kinds: Iterable[Kind] = (),
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Read an application directory; nothing starts.
+
+        Args:
+            path: the directory of definition files.
+            ignore_unknown_kinds: skip entries of kinds that noria does not have (`registry.skipped` lists them).
+            overrides: `namespace:entry:field=value` texts.
+            kinds: more kinds than the built-in and installed ones.
+            environ: what `${env:NAME}` is resolved from.
+
+        Raises:
+            ConfigurationError: with everything that is wrong in the directory.
+        """
+        registry = registry_package.load(
+            path,
+            known_kinds(kinds),
+            overrides=overrides,
+            ignore_unknown_kinds=ignore_unknown_kinds,
+            environ=environ,
+        )
+        return cls(registry, registry_package.load_settings(path, Settings, environ))
+
+    # ---- life ----------------------------------------------------------------------------------------
+
+    def start(self, timeout: float | None = None) -> None:
+        """Start every service in dependency order; return when they run.
+
+        Args:
+            timeout: seconds to wait; None: as long as their restart policies keep trying.
+
+        Raises:
+            FunctionBroken: a handler cannot be loaded; nothing was started.
+            StartFailed: a required service failed for good; what had started was stopped again.
+            StartTimeout: the time was up; what had started was stopped again.
+        """
+        with self._changing:
+            if self._supervision is not None:
+                return
+            self._topology.load_functions()
+            self._supervision = supervise(self._topology.children(self), bus=self.bus, name="runtime")
+        try:
+            self._supervision.wait_started(timeout)
+        except BaseException:
+            self._stop_quietly()
+            raise
+
+    def _stop_quietly(self) -> None:
+        try:
+            self.stop()
+        except StopIncomplete:
+            return  # The failed start is what the caller has to hear about.
+
+    def stop(self, timeout: float | None = None) -> DrainReport:
+        """Stop everything in reverse order: the seed's four steps for each consumer.
+
+        Stop taking deliveries, let handlers see their context cancelled, wait for those that run, and say which did
+        not finish. Unhandled deliveries go back to their queues. Stopping twice is harmless.
+
+        Args:
+            timeout: seconds for the whole stop; None: `shutdown.timeout` of `.noria.yaml`, 30 by default.
+
+        Raises:
+            StopIncomplete: some handlers did not finish in time; their messages are back in their queues.
+        """
+        limit = self.settings.shutdown.timeout if timeout is None else timeout
+        with self._changing:
+            supervision, self._supervision = self._supervision, None
+        if supervision is None:
+            return DrainReport(finished=0, settled=0, returned=0, abandoned=(), seconds=0.0)
+        began = time.monotonic()
+        drains: list[ConsumerDrained] = []
+        unsubscribe = self.bus.subscribe(drains.append, ConsumerDrained)
+        unfinished: tuple[str, ...] = ()
+        try:
+            supervision.stop(limit)
+        except StopTimeout as error:
+            unfinished = error.unfinished
+        finally:
+            unsubscribe()
+            self._topology.close()
+        report = _summed(drains, time.monotonic() - began)
+        if unfinished or report.abandoned:
+            raise StopIncomplete(report, unfinished)
+        return report
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Started, and not stopped."""
+        return self._supervision is not None
+
+    # ---- use -----------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        queue: str | EntryID,
+        body: Any,
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> str:
+        """Publish one message; return its ID when the driver has it safely.
+
+        Called where a handler runs, it is authorised for that handler's principal: `queue.publish`, and
+        `queue.publish.queue` on the queue.
+
+        Args:
+            queue: its registry ID.
+            body: plain data that the queue's codec can write.
+            headers: names to texts, numbers, booleans or None.
+            timeout: seconds to wait for room or for the driver to come back; None: the queue's `publish_timeout`.
+
+        Raises:
+            NotRunning, QueueNotFound, AccessDenied, BodyRefused: nothing was published.
+            QueueFull, QueueUnavailable: not within the timeout; retryable.
+        """
+        return self._publishable(queue).publish((body,), headers, timeout=timeout)[0]
+
+    def publish_many(
+        self,
+        queue: str | EntryID,
+        bodies: Iterable[Any],
+        headers: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[str]:
+        """Publish a batch, each message with these headers; return their IDs in order. See `publish`.
+
+        A QueueFull error says in `.accepted` how many of them, from the first, were taken.
+        """
+        return self._publishable(queue).publish(bodies, headers, timeout=timeout)
+
+    def _publishable(self, queue: str | EntryID) -> Queue:
+        wanted = str(queue)
+        context = current_context()
+        if context is not None:
+            self.guard.require(context.principal, context.scope, "queue.publish", "")
+            self.guard.require(context.principal, context.scope, "queue.publish.queue", wanted)
+        if self._supervision is None:
+            raise NotRunning
+        return self._queue(wanted)
+
+    def call(self, function: str | EntryID, *arguments: Any) -> Any:
+        """Call a function of the application in this thread and return its result.
+
+        Called where a handler runs, it is authorised as `funcs.call` for that handler's principal, and inherits its
+        context. What the function raises comes out as it is.
+
+        Raises:
+            NotRunning: the runtime was not started.
+            FunctionNotFound: no such function.
+            AccessDenied: the principal may not call it.
+        """
+        if self._supervision is None:
+            raise NotRunning
+        found = self._function(str(function))
+        caller = current_context()
+        if caller is not None:
+            self.guard.require(caller.principal, caller.scope, "funcs.call", str(found.id))
+        token = enter(self._context_for_call(caller))
+        try:
+            return _call(found, arguments)
+        finally:
+            leave(token)
+
+    def _context_for_call(self, caller: Any) -> HandlerContext:
+        if isinstance(caller, HandlerContext):
+            context = caller.derive()
+            context.delivery, context.since = caller.delivery, time.monotonic()
+        else:
+            context = HandlerContext(None, None, self.guard)
+            context.delivery, context.since = None, time.monotonic()
+        context.runtime = self
+        return context
+
+    # ---- looking -------------------------------------------------------------------------------------
+
+    def info(self, queue: str | EntryID) -> dict[str, int]:
+        """`message_count`, `ready`, `in_flight`, `delayed` and `consumer_count` of a queue.
+
+        Raises:
+            QueueNotFound: no such queue.
+        """
+        return self._queue(str(queue)).info().as_dict()
+
+    def wait_idle(self, timeout: float | None = None) -> None:
+        """Return when nothing is ready, delayed or in flight in any queue that has a consumer.
+
+        A dead-letter queue that nobody consumes does not keep it waiting.
+
+        Args:
+            timeout: seconds; None: without limit.
+
+        Raises:
+            NotIdle: the time was up; `.waiting` says how many messages are where.
+            NotRunning: the runtime was stopped meanwhile.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = threading.Event()
+        while not self._is_idle():
+            if self._supervision is None:
+                raise NotRunning
+            if deadline is not None and time.monotonic() >= deadline:
+                raise NotIdle(timeout or 0.0, self._waiting())
+            pause.wait(IDLE_CHECK)
+
+    def _is_idle(self) -> bool:
+        # Queues are looked at one after the other; a message could slip from one that was not looked at yet to one
+        # that was. Then it arrived there in between, and that shows.
+        before = self._arrivals()
+        return not self._waiting() and self._arrivals() == before
+
+    def _arrivals(self) -> int:
+        return sum(queue.arrivals for queue in self._topology.queues.values())
+
+    def _waiting(self) -> dict[str, int]:
+        consumed = self._topology.consumed_queues()
+        counts = {id_: self._topology.queues[id_].info().message_count for id_ in sorted(consumed)}
+        return {id_: count for id_, count in counts.items() if count}
+
+    def tree(self) -> dict[str, Any]:
+        """Every actor as plain data: id, kind, state, details, restarts, since, figures and children.
+
+        Asks nobody, so it answers at once whatever the actors do. Empty when the runtime does not run.
+        """
+        supervision = self._supervision
+        return {} if supervision is None else supervision.snapshot()
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Services that gave up, each with its reason."""
+        supervision = self._supervision
+        return {} if supervision is None else {id_: str(error) for id_, error in supervision.failures.items()}
+
+    def _queue(self, wanted: str) -> Queue:
+        return _lookup(self._topology.queues, wanted, QueueNotFound)
+
+    def _function(self, wanted: str) -> Function:
+        return _lookup(self._topology.functions, wanted, FunctionNotFound)
+
+
+def _lookup(
+    table: Mapping[str, Found], wanted: str, missing: Callable[[str, str | None], Exception]
+) -> Found:
+    found = table.get(wanted)
+    if found is None:
+        raise missing(wanted, next(iter(difflib.get_close_matches(wanted, table, n=1)), None))
+    return found
+
+
+def _call(function: Function, arguments: tuple[Any, ...]) -> Any:
+    if not function.is_async:
+        return function.call(*arguments)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(function.call(*arguments))
+    return _call_beside_running_loop(function, arguments)
+
+
+def _call_beside_running_loop(function: Function, arguments: tuple[Any, ...]) -> Any:
+    """An async function called from an async handler, which cannot await here: it gets a loop of its own."""
+    inherited = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        return executor.submit(inherited.run, asyncio.run, function.call(*arguments)).result()
+
+
+def _summed(drains: Iterable[ConsumerDrained], seconds: float) -> DrainReport:
+    drains = list(drains)
+    return DrainReport(
+        finished=sum(drain.finished for drain in drains),
+        settled=sum(drain.settled for drain in drains),
+        returned=sum(drain.returned for drain in drains),
+        abandoned=tuple(id_ for drain in drains for id_ in drain.abandoned),
+        seconds=seconds,
+    )

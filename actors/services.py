@@ -1,0 +1,67 @@
+"""The actors around drivers and queues: thin shells that give them a supervised life.
+
+Knows: open, close, and how to tell a supervisor that a backend was lost. Must not know: messages, consumers.
+"""
+
+from typing import Any
+
+from attrs import frozen
+
+from .driver import Driver
+from .errors import DriverUnavailable
+from .mailbox import Control
+from .queue import Queue
+from .supervised import Supervised
+
+
+@frozen
+class BackendLost(Control):
+    """To a driver's actor, from the driver: the connection is gone."""
+
+    error: BaseException
+
+
+class DriverActor(Supervised):
+    """Opens a driver, and fails when the driver says that its backend is lost: reconnecting is supervision."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self._driver = driver
+
+    def setup(self) -> None:
+        """Connect."""
+        self._driver.open(lambda error: self.actor_ref.tell(BackendLost(error)))
+
+    def on_receive(self, message: Any) -> Any:
+        """Fail with what the driver reported."""
+        match message:
+            case BackendLost(error=error):
+                raise DriverUnavailable(type(self._driver).__name__) from error
+            case _:
+                return super().on_receive(message)
+
+    def teardown(self, error: BaseException | None) -> None:
+        """Disconnect."""
+        del error
+        self._driver.close()
+
+
+class QueueActor(Supervised):
+    """Declares a queue and lets publishers in, as long as its driver runs."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self._queue = queue
+
+    def setup(self) -> None:
+        """Declare the queue."""
+        self._queue.open()
+
+    def teardown(self, error: BaseException | None) -> None:
+        """Make publishers wait."""
+        del error
+        self._queue.close()
+
+    def figures(self) -> dict[str, Any]:
+        """What the tree shows of it. Thread-safe."""
+        return self._queue.figures()

@@ -1,0 +1,182 @@
+"""From what is declared to what runs: drivers, queues and functions as objects, services as child specifications.
+
+Knows: how the pieces are put together. Must not know: when they start, how they are supervised.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from ..registry import Bus, Entry, EntryID, Registry
+from ..security import Guard, Policies, Principal, SecurityBlock
+from .codecs import CODECS
+from .consumer import Consumer
+from .driver import Driver
+from .entries import DRIVERS, ConsumerConfig, Lifecycle, QueueConfig, ServiceConfig, backend_name
+from .function import Function
+from .functions.python import PythonFunctions
+from .handle import Binding
+from .queue import DeadLetter, Queue, QueueSettings
+from .services import DriverActor, QueueActor
+from .supervisor import ChildSpec
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+# A consumer tells its workers to end this much before its own time is up, so that it can still report.
+STOP_MARGIN = 0.5
+
+
+class Topology:
+    """Everything of one application that outlives its actors."""
+
+    def __init__(self, registry: Registry, guard: Guard, bus: Bus) -> None:
+        self.registry = registry
+        self.guard = guard
+        self.bus = bus
+        self.policies = Policies.from_registry(registry)
+        self.drivers: dict[EntryID, Driver] = {
+            entry.id: DRIVERS[entry.kind](str(entry.id)) for entry in registry if entry.kind in DRIVERS
+        }
+        self.queues: dict[str, Queue] = {
+            str(entry.id): self._queue(entry) for entry in registry if entry.kind == "queue.queue"
+        }
+        self._connect_dead_letters()
+        self.functions: dict[str, Function] = {}
+        self._python = PythonFunctions()
+
+    def _queue(self, entry: Entry) -> Queue:
+        config: QueueConfig = entry.config
+        driver = self.drivers[config.driver]
+        settings = QueueSettings(
+            name=backend_name(entry, driver.features),
+            codec=CODECS[config.codec],
+            options=config.options_for(self.registry[config.driver].kind),
+            redelivery=config.redelivery.backoff(),
+            publish_timeout=config.publish_timeout,
+        )
+        return Queue(entry.id, driver, settings, self.bus)
+
+    def _connect_dead_letters(self) -> None:
+        for queue in self.queues.values():
+            config: QueueConfig = self.registry[queue.id].config
+            if config.dead_letter is not None:
+                target = self.queues[str(config.dead_letter.queue)]
+                queue.dead_letter = DeadLetter(queue=target, max_attempts=config.dead_letter.max_attempts)
+
+    def load_functions(self) -> None:
+        """Import every handler.
+
+        Raises:
+            FunctionBroken: one of them cannot be loaded.
+        """
+        for entry in self.registry:
+            if entry.kind == "function.python":
+                self.functions[str(entry.id)] = self._python.load(entry)
+
+    def close(self) -> None:
+        """Forget the handlers' modules."""
+        self._python.close()
+
+    def consumed_queues(self) -> set[str]:
+        """The IDs of queues that some consumer takes from."""
+        return {str(entry.config.queue) for entry in self.registry if entry.kind == "queue.consumer"}
+
+    def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
+        """The specification of every service, with what it requires."""
+        services = {entry.id: entry for entry in self.registry if isinstance(entry.config, ServiceConfig)}
+        requires = {id_: tuple(self._services_below(entry, services)) for id_, entry in services.items()}
+        roots = [entry for entry in services.values() if auto_starts(entry)]
+        wanted = _reached((entry.id for entry in roots), requires)
+        required = _reached(
+            (entry.id for entry in roots if entry.config.lifecycle.startup == "required"), requires
+        )
+        return tuple(
+            self._child(entry, requires[id_], wanted=id_ in wanted, required=id_ in required, runtime=runtime)
+            for id_, entry in services.items()
+        )
+
+    def _services_below(self, entry: Entry, services: dict[EntryID, Entry]) -> Iterator[EntryID]:
+        """What a service needs running: its references, followed through entries that do not run."""
+        seen: set[EntryID] = {entry.id}
+        waiting = list(reversed(entry.dependencies))
+        while waiting:
+            id_ = waiting.pop()
+            if id_ in seen:
+                continue
+            seen.add(id_)
+            if id_ in services:
+                yield id_
+            else:
+                waiting.extend(reversed(self.registry[id_].dependencies))
+
+    def _child(
+        self, entry: Entry, requires: tuple[EntryID, ...], *, wanted: bool, required: bool, runtime: "Runtime"
+    ) -> ChildSpec:
+        lifecycle: Lifecycle = entry.config.lifecycle
+        actor, arguments, named = self._actor(entry, runtime)
+        return ChildSpec(
+            id=str(entry.id),
+            actor=actor,
+            args=arguments,
+            kwargs=named,
+            kind=entry.kind,
+            backoff=lifecycle.restart.backoff(),
+            stable_threshold=lifecycle.stable_threshold,
+            start_timeout=lifecycle.start_timeout,
+            stop_timeout=lifecycle.stop_timeout + STOP_MARGIN,
+            requires=tuple(str(id_) for id_ in requires),
+            required=required,
+            auto_start=wanted,
+        )
+
+    def _actor(
+        self, entry: Entry, runtime: "Runtime"
+    ) -> tuple[type[pykka.ThreadingActor], tuple[Any, ...], dict[str, Any]]:
+        if entry.id in self.drivers:
+            return DriverActor, (self.drivers[entry.id],), {}
+        if str(entry.id) in self.queues:
+            return QueueActor, (self.queues[str(entry.id)],), {}
+        config: ConsumerConfig = entry.config
+        sizes = {"concurrency": config.concurrency, "prefetch": config.prefetch}
+        return Consumer, (self.binding(entry, runtime),), sizes
+
+    def binding(self, entry: Entry, runtime: "Runtime | None" = None) -> Binding:
+        """What every call of a consumer has in common, its principal and scope included."""
+        config: ConsumerConfig = entry.config
+        block = config.lifecycle.security
+        principal = Principal(block.actor.id, block.actor.meta) if block and block.actor else None
+        scope = self.policies.scope_of(block, entry) if block is not None else None
+        function = self.functions[str(config.func)]
+        return Binding(
+            consumer=entry.id,
+            queue=self.queues[str(config.queue)],
+            function=function,
+            guard=self.guard,
+            check=self.guard.prepare(principal, scope, "funcs.call", str(function.id)),
+            bus=self.bus,
+            runtime=runtime,
+            principal=principal,
+            scope=scope,
+            timeout=config.timeout,
+            auto_ack=config.auto_ack,
+        )
+
+
+def auto_starts(entry: Entry) -> bool:
+    """Whether a service starts with the runtime. A queue does unless it says otherwise: it can be published to."""
+    wish: bool | None = entry.config.lifecycle.auto_start
+    return entry.kind == "queue.queue" if wish is None else wish
+
+
+def _reached(roots: Iterable[EntryID], requires: Mapping[EntryID, Iterable[EntryID]]) -> set[EntryID]:
+    """The roots and everything they require, directly or not."""
+    reached: set[EntryID] = set()
+    waiting = list(roots)
+    while waiting:
+        id_ = waiting.pop()
+        if id_ not in reached:
+            reached.add(id_)
+            waiting.extend(requires[id_])
+    return reached
