@@ -6,13 +6,15 @@ Knows: what every entry has, whatever its kind. Does not know: any kind, how ent
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from .ids import EntryID
 from .node import Node, field_path
 from .problem import Problem, Source
+
+_OWN: Final = (("name",), ("kind",), ("meta",))
 
 
 @attrs.frozen(kw_only=True)
@@ -63,8 +65,10 @@ class Entry:
         steps = field_path(path)
         if self._nodes is None:
             return self.source
-        if steps[:1] != ("meta",):
-            steps = ("data", *steps)
-        found = self._nodes.closest(steps)
-        at_top = found is self._nodes or found is self._nodes.find(("data",))
-        return self.source if at_top else found.source
+        fields = self._nodes.find(("data", *steps[:1]))
+        steps = steps if fields is None and steps[:1] in _OWN else ("data", *steps)
+        at = self._nodes.find(steps)
+        if at is not None:
+            return at.source
+        around = self._nodes.closest(steps)
+        return self.source if around.key is None else around.key

@@ -30,19 +30,19 @@ class NoriaError(Exception):
     retryable: bool = False
 
 
-class InvalidID(NoriaError, ValueError):  # noqa: N818 - named as what it is, as EntryNotFound
+class InvalidID(NoriaError, ValueError):
     """A text that is no `namespace:name`."""
 
 
-class InvalidCriterion(NoriaError, ValueError):  # noqa: N818 - as above
+class InvalidCriterion(NoriaError, ValueError):
     """A `find` criterion that the registry does not understand."""
 
 
-class PluginFailed(NoriaError):  # noqa: N818 - as above
+class PluginFailed(NoriaError):
     """An entry point of the group `noria.kinds` could not be loaded or is no kind."""
 
 
-class EntryNotFound(NoriaError, LookupError):  # noqa: N818 - the contract's name
+class EntryNotFound(NoriaError, LookupError):
     """There is no entry of this ID; the message names the nearest one."""
 
     def __init__(self, wanted: str, known: Iterable[str] = ()) -> None:

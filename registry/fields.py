@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 from attrs import NOTHING
 
-from .values import DurationFormat
+from .values import DURATION_RULE, DurationFormat
 from .wording import Expected, one_of
 
 REFERENCE: Final = "noria.reference"
@@ -55,25 +55,29 @@ class Between:
         return value >= self.low and (self.high is None or value <= self.high)
 
     def phrase(self, annotation: Any) -> str:
-        """`an integer from 1 to 1000`, `a number of at least 0`, `a duration from 1 to 5 seconds`."""
-        noun, unit = _noun(annotation)
-        if self.high is None:
-            return f"{noun} of at least {self.low}{unit}"
-        return f"{noun} from {self.low} to {self.high}{unit}"
+        """`an integer from 1 to 1000`, `a number of at least 0`: what may stand in such a field."""
+        is_time = _mentions(annotation, "Duration")
+        noun = DURATION_RULE if is_time else "a number" if _mentions(annotation, "float") else "an integer"
+        if self.high is not None:
+            limits = f"from {self.low} to {self.high}"
+        elif is_time and self.low == 0:
+            return noun
+        else:
+            limits = f"of at least {self.low}"
+        return f"{noun}, {limits} seconds" if is_time else f"{noun} {limits}"
 
 
-def _noun(annotation: Any) -> tuple[str, str]:
-    members = typing.get_args(annotation) if not hasattr(annotation, "__metadata__") else ()
-    for member in (annotation, *members):
-        if any(isinstance(mark, DurationFormat) for mark in getattr(member, "__metadata__", ())):
-            return "a duration", " seconds"
-    # Annotations of a class that nobody has resolved yet are texts.
-    if isinstance(annotation, str) and "Duration" in annotation:
-        return "a duration", " seconds"
-    is_float = (
-        annotation is float or float in members or (isinstance(annotation, str) and "float" in annotation)
+def _mentions(annotation: Any, name: str) -> bool:
+    """Whether a type, or a member of a union, is `Duration` or `float`."""
+    if isinstance(annotation, str):  # of a class whose annotations nobody has resolved yet
+        return name in annotation
+    if hasattr(annotation, "__metadata__"):
+        return name == "Duration" and any(
+            isinstance(mark, DurationFormat) for mark in annotation.__metadata__
+        )
+    return (annotation is float and name == "float") or any(
+        _mentions(member, name) for member in typing.get_args(annotation)
     )
-    return ("a number" if is_float else "an integer"), ""
 
 
 def reference(*kinds: str, default: Any = NOTHING) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from .ids import EntryID
+from .wording import quote
 
 #: Stands for a file where a value came from an override (`-o`) instead.
 OVERRIDE = Path("<override>")
@@ -45,7 +46,11 @@ def shown_field(path: Iterable[str | int]) -> str:
     """`lifecycle.requires[0]`."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            name = step if step.isprintable() and " " not in step and step else quote(step)
+            text += f".{name}" if text else name
     return text
 
 

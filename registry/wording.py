@@ -17,7 +17,7 @@ LONGEST_QUOTE: Final = 60
 _UNSAID: Final = object()
 
 
-class Expected(ValueError):  # noqa: N818 - reads as the sentence it begins
+class Expected(ValueError):
     """A value is not what its field needs.
 
     Says only *what* was expected. What was found is described from the definition file by whoever
@@ -40,7 +40,8 @@ def quote(text: str) -> str:
     """`text` in double quotes on one line, cut when it is long."""
     if len(text) > LONGEST_QUOTE:
         text = text[: LONGEST_QUOTE - 1] + "…"
-    return json.dumps(text, ensure_ascii=False)
+    # Half of a surrogate pair cannot be printed.
+    return json.dumps(text.encode("utf-8", "backslashreplace").decode(), ensure_ascii=False)
 
 
 def describe(value: Any) -> str:
