@@ -1,0 +1,344 @@
+"""Supervision: a running tree, and the handle on it for whoever started it.
+
+Knows: one root supervisor. Does not know: other trees, queues. Threads outside the tree use the handle,
+and may wait here; inside the tree nobody does.
+"""
+
+from __future__ import annotations
+
+import queue
+import random as standard_random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pykka
+
+from ..registry import Bus, Event
+from .child import Child, ChildSpec, Node, Record, State
+from .mailbox import Clock
+from .restart import Intensity, Random, RestartWindow, Strategy
+from .supervised import Lifeline
+from .supervision_errors import (
+    StartFailed,
+    StartTimeout,
+    StopTimeout,
+    SupervisorGaveUp,
+    SupervisorStopping,
+)
+from .supervision_events import log_event
+from .supervisor import Supervisor
+from .supervisor_messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
+
+ROOT_INTENSITY: Final = Intensity(restarts=100, seconds=10)
+"""How often a root that was killed is replaced: there is nobody above it to do it."""
+
+Bell = queue.SimpleQueue[None]
+
+
+class Supervision:
+    """A tree that runs, seen from outside. All methods are thread-safe; times in seconds.
+
+    A context manager: entering waits until the tree is up, leaving stops it. Should the root supervisor
+    itself be killed, its children stop and a new root starts them again. `create` returns a new root.
+    """
+
+    def __init__(
+        self, create: Callable[[], Supervisor], *, name: str = "supervisor", bus: Bus | None = None
+    ) -> None:
+        self.name = name
+        self.emit: Callable[[Event], None] = bus.emit if bus is not None else log_event
+        self.error: BaseException | None = None
+        """Why the tree ended; None while it runs and after a clean stop."""
+        self._create = create
+        self._lock = threading.RLock()
+        self._bells: tuple[Bell, ...] = ()
+        self._started = False
+        self._stopping = False
+        self._ended = False
+        self._crashes = RestartWindow(ROOT_INTENSITY)
+        self._former: tuple[Supervisor, ...] = ()
+        self._since = time.time()
+        self._root = create()
+        self._life = self._launch()
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait_started()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def root(self) -> Supervisor:
+        """The present root supervisor."""
+        return self._root
+
+    @property
+    def started(self) -> bool:
+        """Whether the tree has been up; it may have ended since."""
+        return self._started
+
+    @property
+    def failures(self) -> dict[str, BaseException]:
+        """The children that gave up, by path (`child` or `child/grandchild`), and each one's last error."""
+        return {
+            path: child.record.error
+            for path, child in _walk(self._root)
+            if child.record.gave_up and child.record.error is not None
+        }
+
+    def snapshot(self) -> Node:
+        """The whole tree as plain data. Asks nobody, so it never waits, whatever is stuck."""
+        return Node(
+            id=self.name,
+            kind="supervisor",
+            state=self._state().value,
+            details="" if self.error is None else str(self.error),
+            restarts=len(self._former),
+            since=self._since,
+            stuck=[],
+            figures={},
+            children=self._root.snapshot(),
+        )
+
+    def ref(self, *path: str) -> pykka.ActorRef[Any] | None:
+        """The present life of a child (`ref("child")`) or of one below it (`ref("child", "grandchild")`).
+
+        None while it is down. It is another one after each restart. Raises `ChildUnknown`.
+        """
+        supervisor = self._root
+        for name in path[:-1]:
+            lifeline = supervisor.siblings[name].record.lifeline
+            if lifeline is None or not isinstance(lifeline.actor, Supervisor):
+                return None
+            supervisor = lifeline.actor
+        return supervisor.ref(path[-1])
+
+    def wait_started(self, timeout: float = 30.0) -> None:
+        """Wait until every child that is required and has `auto_start` runs.
+
+        Raises `StartFailed`, which names all that could not be started and why; `StartTimeout` when the
+        time is up (the tree goes on trying).
+        """
+        if not self._wait(lambda: self._started or self._ended, timeout):
+            raise StartTimeout(timeout, self._not_running())
+        if self._started:
+            return
+        if self.error is None:
+            raise SupervisorStopping(self.name)
+        if isinstance(self.error, StartFailed):
+            raise self.error
+        raise StartFailed(self.name, {self.name: self.error}) from self.error
+
+    def start_child(self, child_id: str, timeout: float = 10.0) -> None:
+        """Start a child of the root and what it requires; wait until it runs.
+
+        Raises `StartFailed`, `StartTimeout`, `ChildUnknown`, `SupervisorStopping`.
+        """
+        self._ask(StartChild(child_id), timeout)
+        self._wait_running(child_id, lambda _: True, timeout)
+
+    def restart_child(self, child_id: str, timeout: float = 10.0) -> None:
+        """Stop a child of the root and what requires it; wait until a new life of it runs. As `start_child`."""
+        before = self._root.siblings[child_id].record.restarts
+        self._ask(RestartChild(child_id), timeout)
+        self._wait_running(child_id, lambda record: record.restarts > before, timeout)
+
+    def stop_child(self, child_id: str, timeout: float = 10.0) -> None:
+        """Stop a child of the root and what requires it; wait until it is down.
+
+        Raises `StopTimeout`, `ChildUnknown`, `SupervisorStopping`.
+        """
+        self._ask(StopChild(child_id), timeout)
+        child = self._root.siblings[child_id]
+        down = self._wait(lambda: not child.up, timeout, child)
+        if not down or child.state is State.FAILED:
+            raise StopTimeout(timeout, [child_id])
+
+    def add_child(self, spec: ChildSpec, timeout: float = 10.0) -> None:
+        """Let the root take in a child. Raises `ChildDuplicate`, `DependencyUnknown`, `SupervisorStopping`."""
+        self._ask(AddChild(spec), timeout)
+
+    def remove_child(self, child_id: str, timeout: float = 10.0) -> None:
+        """Let the root stop and forget a child. Raises `ChildUnknown`, `ChildNeeded`, `SupervisorStopping`."""
+        self._ask(RemoveChild(child_id), timeout)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop the tree, dependents first. Afterwards no thread of it is left. May be called again.
+
+        Raises `StopTimeout`, which names what did not stop; everything else has stopped.
+        """
+        end = time.monotonic() + timeout
+        with self._lock:
+            self._stopping = True
+            root, life = self._root, self._life
+        # A little less than we wait, so that the root can still tell what did not stop.
+        life.request_stop(root.mailbox.clock() + timeout - min(0.25, timeout / 10))
+        self._wait(lambda: self._ended, timeout)
+        left = [name for name, lifeline in self._lives() if not _gone(lifeline, end)]
+        if left:
+            raise StopTimeout(timeout, left)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the tree has ended, by `stop` or by itself; whether it has. See `error`."""
+        return self._wait(lambda: self._ended, timeout)
+
+    def ready(self, lifeline: Lifeline) -> None:
+        """Called by the root: the tree is up."""
+        del lifeline
+        self._started = True
+        self._since = time.time()
+        self._ring()
+
+    def ended(self, lifeline: Lifeline, error: BaseException | None) -> None:
+        """Called by the root: the tree is down, or the root was killed and gets a successor."""
+        del lifeline
+        with self._lock:
+            if self._was_killed(error):
+                try:
+                    root = self._create()
+                except Exception as another:
+                    error = another
+                else:
+                    self._former = (*self._former, self._root)
+                    self._root = root
+                    self._life = self._launch()
+                    return
+            self.error = error
+            self._since = time.time()
+            self._ended = True
+        self._ring()
+
+    def _was_killed(self, error: BaseException | None) -> bool:
+        """Whether the root ended by something that no supervisor ever decides."""
+        if error is None or self._stopping or not self._started or isinstance(error, SupervisorGaveUp):
+            return False
+        self._crashes = self._crashes.record(time.monotonic())
+        return not self._crashes.exhausted
+
+    def _launch(self) -> Lifeline:
+        root = self._root
+        life = Lifeline(self.name, lambda: root, self)
+        life.start()
+        return life
+
+    def _state(self) -> State:
+        if self._ended:
+            return State.STOPPED if self.error is None else State.FAILED
+        if self._stopping:
+            return State.STOPPING
+        return State.RUNNING if self._started else State.STARTING
+
+    def _ask(self, message: Any, timeout: float) -> None:
+        try:
+            self._root.actor_ref.ask(message, timeout=timeout)
+        except pykka.ActorDeadError as error:
+            raise SupervisorStopping(self.name) from error
+
+    def _wait_running(self, child_id: str, holds: Callable[[Record], bool], timeout: float) -> None:
+        child = self._root.siblings[child_id]
+
+        def settled() -> bool:
+            record = child.record
+            return record.gave_up or (holds(record) and record.state in {State.RUNNING, State.EXITED})
+
+        if not self._wait(settled, timeout, child):
+            raise StartTimeout(timeout, {child_id: f"{child.state} ({child.record.details})"})
+        error = child.record.error
+        if error is not None:
+            raise StartFailed(self.name, {child_id: error}) from error
+
+    def _not_running(self) -> dict[str, str]:
+        return {
+            path: f"{child.state} ({child.record.details})" if child.record.details else child.state.value
+            for path, child in _walk(self._root)
+            if child.wanted and child.state is not State.RUNNING
+        }
+
+    def _lives(self) -> Iterator[tuple[str, Lifeline]]:
+        """Every thread that may still run, the tree's own last."""
+        for root in (*self._former, self._root):
+            yield from root.lives()
+            yield self.name, root.lifeline
+
+    def _wait(self, holds: Callable[[], bool], timeout: float | None, child: Child | None = None) -> bool:
+        """Wait until something holds, looking again at every change of the tree or of one child."""
+        end = None if timeout is None else time.monotonic() + timeout
+        bell: Bell = queue.SimpleQueue()
+        with self._lock:
+            self._bells = (*self._bells, bell)
+            if child is not None:
+                child.watchers = (*child.watchers, bell)
+        try:
+            while not holds():
+                remaining = None if end is None else end - time.monotonic()
+                if remaining is not None and remaining <= 0:
+                    return False
+                _listen(bell, remaining)
+            return True
+        finally:
+            with self._lock:
+                self._bells = tuple(other for other in self._bells if other is not bell)
+                if child is not None:
+                    child.watchers = tuple(other for other in child.watchers if other is not bell)
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.put(None)
+
+
+def supervise(  # noqa: PLR0913 - the last two are for tests
+    children: Iterable[ChildSpec],
+    *,
+    strategy: Strategy | str = Strategy.ONE_FOR_ONE,
+    intensity: Intensity | None = None,
+    bus: Bus | None = None,
+    name: str = "supervisor",
+    clock: Clock = time.monotonic,
+    random: Random = standard_random.random,
+) -> Supervision:
+    """Start children under a root supervisor; returns at once, see `Supervision.wait_started`.
+
+        with supervise([ChildSpec("sensor", Sensor), ChildSpec("filter", Filter, requires=["sensor"])]) as tree:
+            tree.ref("filter").tell("hello")
+
+    Events go to `bus`, or to the logger `noria.supervision`. Raises `ChildDuplicate`, `DependencyUnknown`,
+    `DependencyCycle`.
+    """
+    specs = tuple(children)
+
+    def create() -> Supervisor:
+        return Supervisor(specs, strategy=strategy, intensity=intensity, bus=bus, clock=clock, random=random)
+
+    return Supervision(create, name=name, bus=bus)
+
+
+def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child]]:
+    for child in supervisor.siblings:
+        yield f"{prefix}{child.id}", child
+        lifeline = child.record.lifeline
+        if lifeline is not None and isinstance(lifeline.actor, Supervisor):
+            yield from _walk(lifeline.actor, f"{prefix}{child.id}/")
+
+
+def _gone(lifeline: Lifeline, end: float) -> bool:
+    """Whether the thread has ended; one that has said its last word is given a moment to do so."""
+    if lifeline.thread is not None and lifeline.ended:
+        lifeline.thread.join(max(0.1, end - time.monotonic()))
+    return not lifeline.is_running()
+
+
+def _listen(bell: Bell, timeout: float | None) -> None:
+    try:
+        bell.get(timeout=timeout)
+    except queue.Empty:
+        return
