@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from ..registry import EntryID
-from .decision import Decision, Effect
+from .decision import Decision
 from .errors import PolicyError
 from .principals import Request
 
@@ -19,13 +18,8 @@ class Applicable(Protocol):
     """What is combined: a policy, or what is already known of one."""
 
     @property
-    def id(self) -> EntryID:
-        """The policy's ID."""
-        ...
-
-    @property
-    def effect(self) -> Effect:
-        """What it does when it applies."""
+    def verdict(self) -> Decision:
+        """The decision when this one decides: its effect and its ID."""
         ...
 
     def holds(self, request: Request) -> bool:
@@ -34,6 +28,7 @@ class Applicable(Protocol):
 
 
 NO_POLICIES: Final = Decision("undefined", None, "the scope has no policies")
+NONE_ALLOWS: Final = Decision("undefined", None, "no policy allows it")
 
 
 def decide(policies: Iterable[Applicable], request: Request) -> Decision:
@@ -46,20 +41,23 @@ def decide(policies: Iterable[Applicable], request: Request) -> Decision:
     Returns:
         The decision; the deciding policy is the first that denies, else the first that allows.
     """
-    allowing: Applicable | None = None
+    allowing: Decision | None = None
     trouble = ""
     for policy in policies:
         try:
             applies = policy.holds(request)
         except PolicyError as error:
-            if policy.effect == "deny":
-                return Decision("deny", policy.id, f"{policy.id} denies: it could not be evaluated ({error})")
-            trouble = trouble or f"; {policy.id} could not be evaluated ({error})"
+            decided_by = policy.verdict.policy
+            if not policy.verdict.allowed:
+                return Decision(
+                    "deny", decided_by, f"{decided_by} denies it, for it cannot be evaluated: {error}"
+                )
+            trouble = trouble or f"; {decided_by} cannot be evaluated: {error}"
             continue
-        if applies and policy.effect == "deny":
-            return Decision("deny", policy.id, f"{policy.id} denies it")
+        if applies and not policy.verdict.allowed:
+            return policy.verdict
         if applies and allowing is None:
-            allowing = policy
+            allowing = policy.verdict
     if allowing is None:
-        return Decision("undefined", None, f"no policy allows it{trouble}")
-    return Decision("allow", allowing.id, f"{allowing.id} allows it")
+        return Decision("undefined", None, f"no policy allows it{trouble}") if trouble else NONE_ALLOWS
+    return allowing

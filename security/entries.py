@@ -39,9 +39,9 @@ def _refused_by(check: Callable[[Any], object]) -> Validator:
     return validate
 
 
-def _patterns(_instance: Any, _attribute: attrs.Attribute[Any], value: Any) -> None:
-    items = value if isinstance(value, list | tuple) else [value]
-    if not items or not all(isinstance(item, str) and item for item in items):
+def _patterns(_instance: Any, _attribute: attrs.Attribute[Any], value: str | tuple[str, ...]) -> None:
+    items = (value,) if isinstance(value, str) else value
+    if not items or not all(items):
         raise ValueError('expected a pattern such as "queue.*", or a list of at least one')
 
 
@@ -75,8 +75,8 @@ class ConditionConfig:
 class RuleConfig:
     """The `policy:` block of a declarative policy. `strict`: a missing field is an error."""
 
-    actions: Any = attrs.field(validator=_patterns)
-    resources: Any = attrs.field(validator=_patterns)
+    actions: str | tuple[str, ...] = attrs.field(validator=_patterns)
+    resources: str | tuple[str, ...] = attrs.field(validator=_patterns)
     effect: Literal["allow", "deny"]
     conditions: tuple[ConditionConfig, ...] = ()
     strict: bool = False
@@ -86,8 +86,8 @@ class RuleConfig:
 class ExpressionRuleConfig:
     """The `policy:` block of a policy with an expression."""
 
-    actions: Any = attrs.field(validator=_patterns)
-    resources: Any = attrs.field(validator=_patterns)
+    actions: str | tuple[str, ...] = attrs.field(validator=_patterns)
+    resources: str | tuple[str, ...] = attrs.field(validator=_patterns)
     effect: Literal["allow", "deny"]
     expression: str = attrs.field(validator=_refused_by(Expression))
     strict: bool = False

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from ..registry import Bus, EntryID
+from ..registry import Bus
 from .decide import NO_POLICIES, Applicable, decide
-from .decision import Decision, Effect
+from .decision import Decision
 from .errors import AccessDenied, PolicyError
 from .events import Decided, Denied
 from .policy import Policy
@@ -194,11 +194,10 @@ class _Hook:
 class _Known:
     """A policy that speaks of the question and does not look at metadata: its answer is known beforehand."""
 
-    __slots__ = ("effect", "error", "id", "result")
+    __slots__ = ("error", "result", "verdict")
 
     def __init__(self, policy: Policy, request: Request) -> None:
-        self.id: EntryID = policy.id
-        self.effect: Effect = policy.effect
+        self.verdict = policy.verdict
         self.error: PolicyError | None = None
         self.result = False
         try:

@@ -8,7 +8,7 @@ and none of them backtracks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import attrs
 
@@ -73,37 +73,37 @@ def _with_pieces(first: str, pieces: tuple[str, ...], last: str) -> Matcher:
     return matches
 
 
+def _compile_all(texts: tuple[str, ...]) -> Matcher:
+    constants = frozenset(text for text in texts if "*" not in text)
+    matchers = tuple(compile_pattern(text) for text in texts if "*" in text)
+    if not matchers:
+        return constants.__contains__
+    if len(matchers) == 1 and not constants:
+        return matchers[0]
+    return lambda text: text in constants or any(matches(text) for matches in matchers)
+
+
 @attrs.frozen(eq=False)
 class Patterns:
     """Several patterns of which one has to match. Immutable and thread-safe.
 
     Attributes:
         texts: The patterns as they were written.
+        match: Whether one of the patterns matches a whole text.
+        name: Whether one that is more than a bare `*` matches a whole text.
     """
 
     texts: tuple[str, ...]
-    _constants: frozenset[str] = attrs.field(init=False)
-    _matchers: tuple[Matcher, ...] = attrs.field(init=False)
+    match: Matcher = attrs.field(init=False, repr=False)
+    name: Matcher = attrs.field(init=False, repr=False)
 
-    @_constants.default
-    def _find_constants(self) -> frozenset[str]:
-        return frozenset(text for text in self.texts if "*" not in text)
+    @match.default
+    def _match_all(self) -> Matcher:
+        return _compile_all(self.texts)
 
-    @_matchers.default
-    def _compile(self) -> tuple[Matcher, ...]:
-        return tuple(compile_pattern(text) for text in self.texts if "*" in text)
-
-    def match(self, text: str) -> bool:
-        """Whether one of the patterns matches the whole text."""
-        return text in self._constants or any(matches(text) for matches in self._matchers)
-
-    def name(self, text: str) -> bool:
-        """Whether a pattern that is more than a bare `*` matches the whole text."""
-        return Patterns(_naming(self.texts)).match(text)
+    @name.default
+    def _match_named(self) -> Matcher:
+        return _compile_all(tuple(text for text in self.texts if not is_bare_star(text)))
 
     def __str__(self) -> str:
         return ", ".join(self.texts)
-
-
-def _naming(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(text for text in texts if not is_bare_star(text))

@@ -13,7 +13,7 @@ import attrs
 
 from ..registry import EntryID
 from .conditions import Condition
-from .decision import Effect, Explanation
+from .decision import Decision, Effect, Explanation
 from .errors import PolicyError
 from .expression import Expression
 from .patterns import Patterns
@@ -98,6 +98,8 @@ class Policy:
         actions: Patterns, a text or several; one must match the action.
         resources: Patterns; one must match the resource.
         rule: What must hold besides; None is always.
+        uses_meta: Whether applying can depend on the metadata of the request.
+        verdict: The decision when this policy is the one that decides.
     """
 
     id: EntryID
@@ -106,10 +108,16 @@ class Policy:
     resources: Patterns = attrs.field(converter=_as_patterns)
     rule: Rule | None = None
     uses_meta: bool = attrs.field(init=False)
+    verdict: Decision = attrs.field(init=False, repr=False)
 
     @uses_meta.default
     def _asks_for_meta(self) -> bool:
         return self.rule is not None and self.rule.uses_meta
+
+    @verdict.default
+    def _decision_once_it_applies(self) -> Decision:
+        does = "denies" if self.effect == "deny" else "allows"
+        return Decision(self.effect, self.id, f"{self.id} {does} it")
 
     def speaks_of(self, action: str, resource: str) -> bool:
         """Whether the filters match: only then the rule is asked."""
