@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from .wording import did_you_mean, quote
+from .wording import did_you_mean_id, quote
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -47,7 +47,7 @@ class EntryNotFound(NoriaError, LookupError):
 
     def __init__(self, wanted: str, known: Iterable[str] = ()) -> None:
         self.id = wanted
-        self._message = f"there is no entry {quote(wanted)}{did_you_mean(wanted, known)}"
+        self._message = f"there is no entry {quote(wanted)}{did_you_mean_id(wanted, known)}"
         super().__init__(self._message)
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from .node import Node
 from .placeholders import coerce
 from .problem import OVERRIDE, Problem, Source
 from .raw import RawEntry
-from .wording import did_you_mean, quote
+from .wording import did_you_mean_id, quote
 
 FORM = "namespace:entry:field=value"
 
@@ -40,7 +40,7 @@ def apply(texts: Iterable[str], entries: Sequence[RawEntry], root: Path) -> tupl
         if isinstance(override, Problem):
             problems.append(override)
         elif override.id not in table:
-            hint = did_you_mean(str(override.id), map(str, table))
+            hint = did_you_mean_id(str(override.id), map(str, table))
             problems.append(Problem.at(override.source, f"there is no entry {quote(str(override.id))}{hint}"))
         else:
             _change(table[override.id], override)

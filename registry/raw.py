@@ -110,9 +110,7 @@ class FileReader:
     def _namespace(self, root: Node, top: dict[str, Node]) -> str | None:
         node = top.get("namespace")
         if node is None or node.value is None:
-            likely = [name for name in top if did_you_mean(name, ["namespace"])]
-            hint = f"; did you mean `namespace` by {quote(likely[0])}?" if likely else ""
-            self._say(node or root, f"a definition file needs a `namespace`{hint}")
+            self._say(node or root, "a definition file needs a `namespace`")
             return None
         if not isinstance(node.value, str):
             self._say(node, f"namespace: expected text, found {found(node)}")

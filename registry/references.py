@@ -16,7 +16,7 @@ from .ids import EntryID
 from .node import Node
 from .problem import FieldPath
 from .refusal import Refusal
-from .wording import did_you_mean, quote
+from .wording import did_you_mean, did_you_mean_id, quote
 
 _FORMS: Final = frozenset({"group", "ns"})
 
@@ -105,20 +105,17 @@ def _refusal(path: FieldPath, target: EntryID, rule: Reference, known: Known) ->
         return None
     fitting = (str(each) for each, its in known.kinds.items() if rule.accepts(its))
     text = f"expected {rule.wanted}, found {quote(str(target))}, which is a {kind}"
-    text += did_you_mean(str(target), fitting)
+    text += did_you_mean_id(str(target), fitting)
     return Refusal(path, text=text, foreign=True, instead=f"expected {rule.wanted}, found a {kind}")
 
 
 def missing(path: FieldPath, target: EntryID, rule: Reference, known: Known) -> Refusal:
     """There is no such entry; the nearest of a fitting kind, or else of any kind, is named."""
     fitting = [str(each) for each, kind in known.kinds.items() if rule.accepts(kind)]
-    same_name = [text for text in fitting if text.endswith(f":{target.name}")]
     if target.namespace in _FORMS:
         hint = f"; the form `{target.namespace}:` is for meta.depends_on"
-    elif len(same_name) == 1:
-        hint = f"; did you mean {quote(same_name[0])}?"
     else:
-        hint = did_you_mean(str(target), fitting) or did_you_mean(str(target), map(str, known.kinds))
+        hint = did_you_mean_id(str(target), fitting) or did_you_mean_id(str(target), map(str, known.kinds))
     text = f"there is no entry {quote(str(target))}{hint}"
     return Refusal(path, text=text, foreign=True, instead="names no entry")
 

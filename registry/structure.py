@@ -46,13 +46,14 @@ class _Call:
 
     namespace: str | None
     path: list[str | int] = attrs.field(factory=list)
+    rules: list[Reference | None] = attrs.field(factory=list)
     seen: list[Seen] = attrs.field(factory=list)
 
 
 _call: Final[contextvars.ContextVar[_Call]] = contextvars.ContextVar("call")
 
-#: A value in a `reference` field: where, what, and what it may refer to.
-Seen = tuple[FieldPath, Any, Reference]
+#: An ID in a `reference` field: where, which, and what it may refer to.
+Seen = tuple[FieldPath, EntryID, Reference]
 
 
 def structure(
@@ -179,7 +180,12 @@ def _duration(value: Any, _: Any) -> float:
 def _entry_id(value: Any, _: Any) -> EntryID:
     if not isinstance(value, str):
         raise Expected(ID_RULE)
-    return EntryID.parse(str(value), _call.get().namespace)
+    call = _call.get()
+    parsed = EntryID.parse(str(value), call.namespace)
+    rule = call.rules[-1] if call.rules else None
+    if rule is not None:
+        call.seen.append((tuple(call.path), parsed, rule))
+    return parsed
 
 
 def _literal(value: Any, annotation: Any) -> Any:
@@ -272,18 +278,18 @@ def _field(name: str, field: attrs.Attribute[Any], value: Mapping[str, Any]) -> 
         if field.default is attrs.NOTHING:
             raise Refused([Refusal((name,), text=f"required, but not given; expected {field_phrase(field)}")])
         return {}
+    rules = _call.get().rules
+    rules.append(field.metadata.get(REFERENCE))
     try:
-        structured = _bounded(field, _inside(name, given, field.type))
+        return {name: _bounded(field, _inside(name, given, field.type))}
     except Refused as refused:
         refusals = [
             attrs.evolve(each, expected=field_phrase(field)) if each.expected and not each.path else each
             for each in refused.refusals
         ]
         raise Refused(refusal.below(name) for refusal in refusals) from None
-    if REFERENCE in field.metadata:
-        call = _call.get()
-        call.seen.append(((*call.path, name), structured, field.metadata[REFERENCE]))
-    return {name: structured}
+    finally:
+        rules.pop()
 
 
 def _bounded(field: attrs.Attribute[Any], value: Any) -> Any:

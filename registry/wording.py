@@ -40,8 +40,11 @@ def quote(text: str) -> str:
     """`text` in double quotes on one line, cut when it is long."""
     if len(text) > LONGEST_QUOTE:
         text = text[: LONGEST_QUOTE - 1] + "…"
-    # Half of a surrogate pair cannot be printed.
-    return json.dumps(text.encode("utf-8", "backslashreplace").decode(), ensure_ascii=False)
+    # JSON leaves line separators and halves of surrogate pairs as they are; a terminal must not see them.
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in json.dumps(text, ensure_ascii=False)
+    )
 
 
 def describe(value: Any) -> str:
@@ -69,6 +72,34 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean "tasks"?`, or nothing when no candidate is near."""
     found = nearest(word, candidates)
+    return "" if found is None else f"; did you mean {quote(found)}?"
+
+
+def nearest_id(wanted: str, candidates: Iterable[str]) -> str | None:
+    """The entry ID that was probably meant: a near name in the namespace, the name elsewhere, or a near ID.
+
+    Names are compared by themselves: a shared namespace makes any two IDs look alike.
+    """
+    ids = sorted(candidates)
+    namespace, _, name = wanted.rpartition(":")
+    here = [each.removeprefix(f"{namespace}:") for each in ids if each.startswith(f"{namespace}:")]
+    close = nearest(name, here)
+    if close is not None:
+        return f"{namespace}:{close}" if namespace else close
+    elsewhere = [each for each in ids if each.endswith(f":{name}")]
+    if elsewhere:
+        return elsewhere[0] if len(elsewhere) == 1 else None
+    meant = nearest(namespace, {each.partition(":")[0] for each in ids} - {namespace})
+    return (
+        None
+        if meant is None
+        else nearest_id(f"{meant}:{name}", [each for each in ids if each.startswith(meant)])
+    )
+
+
+def did_you_mean_id(wanted: str, candidates: Iterable[str]) -> str:
+    """As `did_you_mean`, for entry IDs."""
+    found = nearest_id(wanted, candidates)
     return "" if found is None else f"; did you mean {quote(found)}?"
 
 
