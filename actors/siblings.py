@@ -67,7 +67,7 @@ class Siblings:
         if spec.id in self._children:
             raise ChildDuplicate(spec.id)
         for needed in spec.requires:
-            if needed not in self._children:
+            if needed not in self._children or self._children[needed].forgotten:
                 raise DependencyUnknown(spec.id, needed, tuple(self._children))
         child = Child(spec)
         self._requires[spec.id] = spec.requires

@@ -28,12 +28,15 @@ from .supervision_errors import (
     SupervisorGaveUp,
     SupervisorStopping,
 )
-from .supervision_events import log_event
+from .supervision_events import SupervisorFailed, log_event
 from .supervisor import Supervisor
 from .supervisor_messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
 
 ROOT_INTENSITY: Final = Intensity(restarts=100, seconds=10)
 """How often a root that was killed is replaced: there is nobody above it to do it."""
+
+DECIDED: Final = (SupervisorGaveUp, StartFailed)
+"""Ends that a supervisor chose: no successor would do better."""
 
 Bell = queue.SimpleQueue[None]
 
@@ -59,7 +62,7 @@ class Supervision:
         self._stopping = False
         self._ended = False
         self._crashes = RestartWindow(ROOT_INTENSITY)
-        self._former: tuple[Supervisor, ...] = ()
+        self._former: tuple[tuple[Supervisor, Lifeline], ...] = ()
         self._since = time.time()
         self._root = create()
         self._life = self._launch()
@@ -203,13 +206,14 @@ class Supervision:
         """Called by the root: the tree is down, or the root was killed and gets a successor."""
         del lifeline
         with self._lock:
-            if self._was_killed(error):
+            if error is not None and self._was_killed(error):
+                self.emit(SupervisorFailed(self.name, error))
                 try:
                     root = self._create()
                 except Exception as another:
                     error = another
                 else:
-                    self._former = (*self._former, self._root)
+                    self._former = (*self._former, (self._root, self._life))
                     self._root = root
                     self._life = self._launch()
                     return
@@ -218,9 +222,9 @@ class Supervision:
             self._ended = True
         self._ring()
 
-    def _was_killed(self, error: BaseException | None) -> bool:
+    def _was_killed(self, error: BaseException) -> bool:
         """Whether the root ended by something that no supervisor ever decides."""
-        if error is None or self._stopping or not self._started or isinstance(error, SupervisorGaveUp):
+        if self._stopping or not self._started or isinstance(error, DECIDED):
             return False
         self._crashes = self._crashes.record(time.monotonic())
         return not self._crashes.exhausted
@@ -266,9 +270,9 @@ class Supervision:
 
     def _lives(self) -> Iterator[tuple[str, Lifeline]]:
         """Every thread that may still run, the tree's own last."""
-        for root in (*self._former, self._root):
+        for root, life in (*self._former, (self._root, self._life)):
             yield from root.lives()
-            yield self.name, root.lifeline
+            yield self.name, life
 
     def _wait(self, holds: Callable[[], bool], timeout: float | None, child: Child | None = None) -> bool:
         """Wait until something holds, looking again at every change of the tree or of one child."""
