@@ -45,6 +45,11 @@ def _patterns(_instance: Any, _attribute: attrs.Attribute[Any], value: str | tup
         raise ValueError('expected a pattern such as "queue.*", or a list of at least one')
 
 
+def _not_empty(_instance: Any, _attribute: attrs.Attribute[Any], value: str) -> None:
+    if not value:
+        raise ValueError("expected a name for whoever acts")
+
+
 def _operator(_instance: Any, _attribute: attrs.Attribute[Any], value: str) -> None:
     if value not in OPERATORS:
         hint = did_you_mean(value, OPERATORS)
@@ -113,7 +118,7 @@ class ExpressionPolicyConfig:
 class ActorConfig:
     """The `actor:` of a `security:` block: who acts."""
 
-    id: str = attrs.field(validator=attrs.validators.min_len(1))
+    id: str = attrs.field(validator=_not_empty)
     meta: dict[str, Any] = attrs.field(factory=dict)
 
 

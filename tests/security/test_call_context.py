@@ -9,7 +9,17 @@ import time
 import pytest
 
 from noria.registry import EntryID
-from noria.security import CallContext, Guard, Policy, Principal, Scope, can, current_context, principal, scope
+from noria.security import (
+    CallContext,
+    Guard,
+    Policy,
+    Principal,
+    Scope,
+    can,
+    current_context,
+    principal,
+    scope,
+)
 from noria.security.context import enter, leave
 
 ALICE, BOB = Principal("alice"), Principal("bob")
@@ -89,7 +99,9 @@ def test_tasks_of_asyncio_inherit_the_context_and_keep_their_own(inside):
 def test_a_bare_thread_inherits_nothing_and_a_copied_context_everything(inside):
     seen = []
     bare = threading.Thread(target=lambda: seen.append(current_context()))
-    copied = threading.Thread(target=contextvars.copy_context().run, args=(lambda: seen.append(current_context()),))
+    copied = threading.Thread(
+        target=contextvars.copy_context().run, args=(lambda: seen.append(current_context()),)
+    )
     for thread in (bare, copied):
         thread.start()
         thread.join()
@@ -141,7 +153,11 @@ def test_cancelling_reaches_nested_calls_but_not_the_caller():
     innermost = nested.derive()
 
     nested.cancel()
-    assert (caller.cancelled.is_set(), nested.cancelled.is_set(), innermost.cancelled.is_set()) == (False, True, True)
+    assert (caller.cancelled.is_set(), nested.cancelled.is_set(), innermost.cancelled.is_set()) == (
+        False,
+        True,
+        True,
+    )
 
     other = caller.derive()
     caller.cancel()

@@ -6,13 +6,18 @@ Parentheses are written only where precedence asks for them, so precedence is co
 
 from typing import Any, NamedTuple
 
-from cel_expr_python import cel
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noria.security import Principal
 from noria.security.expression import Expression
 from noria.security.principals import Request
+
+try:
+    from cel_expr_python import cel
+except ImportError:  # no wheel for this platform; Python is the other oracle
+    cel = None
 
 META = {
     "n": 3,
@@ -26,7 +31,7 @@ META = {
     "empty": [],
     "map": {"a": 1, "k": 2},
 }
-ENVIRONMENT = cel.NewEnv(variables={"meta": cel.Type.DYN, "action": cel.Type.STRING})
+ENVIRONMENT = cel and cel.NewEnv(variables={"meta": cel.Type.DYN})
 
 TERNARY, OR, AND, RELATION, SUM, PRODUCT, UNARY, ATOM = range(8)
 
@@ -84,7 +89,9 @@ def unary(sign, evaluate):
 def choice(test, yes, no):
     parts = [wrapped(part, OR) for part in (test, yes)]
     ours = f"{parts[0][0]} ? {parts[1][0]} : {no.ours}"
-    return Piece(TERNARY, ours, f"{parts[0][1]} ? {parts[1][1]} : {no.cel}", yes.value if test.value else no.value)
+    return Piece(
+        TERNARY, ours, f"{parts[0][1]} ? {parts[1][1]} : {no.cel}", yes.value if test.value else no.value
+    )
 
 
 def remainder(left, right):
@@ -109,7 +116,9 @@ def length_of(piece):
 
 
 LISTS = st.sampled_from([field("list"), field("empty"), atom("[1, 2]", [1, 2]), atom("[3]", [3])])
-WORD_LISTS = st.sampled_from([field("words"), atom('["abc", "x"]', ["abc", "x"]), atom("meta.map", META["map"])])
+WORD_LISTS = st.sampled_from(
+    [field("words"), atom('["abc", "x"]', ["abc", "x"]), atom("meta.map", META["map"])]
+)
 NUMBERS = st.recursive(
     st.one_of(
         st.integers(0, 5).map(lambda n: atom(str(n), n)),
@@ -132,7 +141,9 @@ def macro(name, evaluate):
     def build(pair):
         items, limit = pair
         ours = f"{name}({items.ours}, # > {limit})"
-        return Piece(ATOM, ours, f"({items.cel}).{in_cel}(x, x > {limit})", evaluate([n > limit for n in items.value]))
+        return Piece(
+            ATOM, ours, f"({items.cel}).{in_cel}(x, x > {limit})", evaluate([n > limit for n in items.value])
+        )
 
     return build
 
@@ -155,7 +166,9 @@ METHODS = st.sampled_from(
         method("matches", lambda a, b: b in a),
     ]
 )
-MACROS = st.sampled_from([macro("any", any), macro("all", all), macro("one", lambda answers: sum(answers) == 1)])
+MACROS = st.sampled_from(
+    [macro("any", any), macro("all", all), macro("one", lambda answers: sum(answers) == 1)]
+)
 
 
 def extend_bools(bools):
@@ -171,7 +184,7 @@ def extend_bools(bools):
 
 BOOLS = st.recursive(
     st.one_of(
-        st.sampled_from([atom("true", True), atom("false", False), field("yes"), field("no")]),
+        st.sampled_from([atom("true", value=True), atom("false", value=False), field("yes"), field("no")]),
         st.tuples(COMPARED, NUMBERS, NUMBERS).map(lambda drawn: drawn[0](*drawn[1:])),
         st.tuples(COMPARED, TEXTS, TEXTS).map(lambda drawn: drawn[0](*drawn[1:])),
         st.tuples(METHODS, TEXTS, TEXTS).map(lambda drawn: drawn[0](*drawn[1:])),
@@ -189,16 +202,22 @@ def ours(text):
 
 
 def google(text):
-    result = ENVIRONMENT.compile(text).eval(data={"meta": META, "action": "write"})
+    result = ENVIRONMENT.compile(text).eval(data={"meta": META})
     assert result.type() == cel.Type.BOOL, f"{text}: {result.value()}"
     return result.value()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300)
 @given(BOOLS)
-def test_ours_cel_and_python_agree_on_the_shared_grammar(piece):
+def test_ours_and_python_agree(piece):
     assert ours(piece.ours) is piece.value
-    assert google(piece.cel) is piece.value
+
+
+@pytest.mark.skipif(cel is None, reason="cel-expr-python is not installed")
+@settings(max_examples=300)
+@given(BOOLS)
+def test_ours_and_googles_cel_agree(piece):
+    assert ours(piece.ours) is google(piece.cel)
 
 
 SPELLED = {"&&": "and", "||": "or", "!": "not"}
@@ -206,6 +225,8 @@ SPELLED = {"&&": "and", "||": "or", "!": "not"}
 
 @given(BOOLS)
 def test_words_mean_the_same_as_signs(piece):
-    text = " ".join(SPELLED.get(word, word) for word in piece.ours.replace("(", " ( ").replace(")", " ) ").split(" "))
+    text = " ".join(
+        SPELLED.get(word, word) for word in piece.ours.replace("(", " ( ").replace(")", " ) ").split(" ")
+    )
 
     assert ours(text) is piece.value

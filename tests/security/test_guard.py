@@ -37,7 +37,10 @@ def test_what_is_not_guarded_is_allowed_in_normal_mode_and_denied_in_strict_mode
     strict = Guard(strict=True).decide(who, scope, "read", "app:x")
 
     assert (normal.allowed, normal.reason) == (True, f"{missing}, and strict mode is off")
-    assert (strict.outcome, strict.reason) == ("deny", f"{missing}, and strict mode denies what is not guarded")
+    assert (strict.outcome, strict.reason) == (
+        "deny",
+        f"{missing}, and strict mode denies what is not guarded",
+    )
     assert Guard().prepare(who, scope, "read", "app:x").static == normal
     assert Guard(strict=True).prepare(who, scope, "read", "app:x").static == strict
 
@@ -77,7 +80,11 @@ def test_a_denial_is_an_event_and_an_allowance_is_not():
 
     assert seen == [
         Denied(
-            principal="alice", action="read", resource="app:x", policy=EntryID("app", "big"), reason="app:big denies it"
+            principal="alice",
+            action="read",
+            resource="app:x",
+            policy=EntryID("app", "big"),
+            reason="app:big denies it",
         ),
         Denied(
             principal=None,

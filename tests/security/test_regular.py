@@ -9,10 +9,24 @@ from hypothesis import strategies as st
 from noria.security.errors import PatternRefused, PolicyError
 from noria.security.regular import MAX_PATTERN, MAX_TEXT, RegularExpression, RememberedExpressions
 
-ATOMS = st.sampled_from(
-    ["a", "b", "A", "_", r"\.", "-", ".", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S", "[ab]", "[^a]", "[a-c0-9]"]
-    + [r"[\d_]", "^", "$", r"\b", r"\B", "", "[^\\n]", "[]a]", "[a-]", "é"],
-)
+PLAIN = ["a", "b", "A", "_", r"\.", "-", "é", ""]
+CLASSES = [
+    ".",
+    r"\d",
+    r"\w",
+    r"\s",
+    r"\D",
+    r"\W",
+    r"\S",
+    "[ab]",
+    "[^a]",
+    "[a-c0-9]",
+    r"[\d_]",
+    r"[^\n]",
+    "[]a]",
+    "[a-]",
+]
+ATOMS = st.sampled_from([*PLAIN, *CLASSES, "^", "$", r"\b", r"\B"])
 
 
 def suffixed(part):
@@ -82,12 +96,23 @@ def test_it_answers_as_python_does(pattern, text):
 def test_what_it_remembers_of_one_text_does_not_change_its_answer_for_another(pattern, texts):
     used = RegularExpression(pattern)
 
-    assert [used.search(text) for text in texts] == [RegularExpression(pattern).search(text) for text in texts]
+    assert [used.search(text) for text in texts] == [
+        RegularExpression(pattern).search(text) for text in texts
+    ]
 
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(a+)+$", "(a|aa)+$", "^(a|a?)+$", "(.*a){20}$", "(x+x+)+y", "^(([a-z])+.)+[A-Z]([a-z])+$", "a*a*a*a*a*b", "(a*)*b"],
+    [
+        "(a+)+$",
+        "(a|aa)+$",
+        "^(a|a?)+$",
+        "(.*a){20}$",
+        "(x+x+)+y",
+        "^(([a-z])+.)+[A-Z]([a-z])+$",
+        "a*a*a*a*a*b",
+        "(a*)*b",
+    ],
 )
 def test_a_pattern_that_stops_a_backtracking_engine_ends(pattern):
     # 2 ** 4000 steps for `re`; the suite's time limit is the assertion.
@@ -186,11 +211,14 @@ def test_a_pattern_of_a_request_may_be_smaller_than_one_of_a_policy():
 @given(st.text("ab()[]{}*+?|^$\\.-,0123dwsbBAzxpP:<>=!imsU", max_size=30), TEXTS)
 def test_any_text_is_a_pattern_or_refused(pattern, text):
     try:
-        answer = RegularExpression(pattern).search(text)
+        outcome = RegularExpression(pattern).search(text)
     except PatternRefused as refused:
-        assert 0 <= refused.position <= len(pattern)
+        outcome = refused
+
+    if isinstance(outcome, PatternRefused):
+        assert 0 <= outcome.position <= len(pattern)
     else:
-        assert answer in (True, False)
+        assert outcome in (True, False)
 
 
 def test_it_stays_small_however_many_different_characters_it_reads():
