@@ -176,18 +176,19 @@ class Supervision:
         self._ask(RemoveChild(child_id), timeout)
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stop the tree, dependents first. Afterwards no thread of it is left. May be called again.
+        """Stop the tree, dependents first. Afterwards no thread of it is left.
 
-        Raises `StopTimeout`, which names what did not stop; everything else has stopped.
+        Raises `StopTimeout`, which names what did not stop; everything else has stopped. Called again, it
+        waits for what was left; called while another stop waits, the shorter time counts for both.
         """
         end = time.monotonic() + timeout
         with self._lock:
             self._stopping = True
-            root, life = self._root, self._life
+            root, life, again = self._root, self._life, self._ended
         # A little less than we wait, so that the root can still tell what did not stop.
         life.request_stop(root.mailbox.clock() + timeout - min(0.25, timeout / 10))
         self._wait(lambda: self._ended, timeout)
-        left = [name for name, lifeline in self._lives() if not _gone(lifeline, end)]
+        left = [name for name, lifeline in self._lives() if not _gone(lifeline, end, wait=again)]
         if left:
             raise StopTimeout(timeout, left)
 
@@ -334,9 +335,9 @@ def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child
             yield from _walk(lifeline.actor, f"{prefix}{child.id}/")
 
 
-def _gone(lifeline: Lifeline, end: float) -> bool:
+def _gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:
     """Whether the thread has ended; one that has said its last word is given a moment to do so."""
-    if lifeline.thread is not None and lifeline.ended:
+    if lifeline.thread is not None and (wait or lifeline.ended):
         lifeline.thread.join(max(0.1, end - time.monotonic()))
     return not lifeline.is_running()
 
