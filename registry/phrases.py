@@ -97,7 +97,16 @@ def _simple_phrase(annotation: Any) -> str:
         return _SIMPLE[annotation]
     if is_mapping(annotation) or (isinstance(annotation, type) and attrs.has(annotation)):
         return "a mapping"
+    if length(annotation) is not None:
+        return f"a list of {length(annotation)}"
     return "a list" if is_sequence(annotation) else "a value"
+
+
+def length(annotation: Any) -> int | None:
+    """How many items a tuple of fixed length has; None of anything else."""
+    arguments = typing.get_args(annotation)
+    is_fixed = typing.get_origin(annotation) is tuple and Ellipsis not in arguments
+    return len(arguments) if is_fixed else None
 
 
 def field_phrase(field: attrs.Attribute[Any]) -> str:

@@ -6,7 +6,8 @@ something was refused.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from .decode import found, is_secret, secrets
 from .ids import EntryID
@@ -15,6 +16,9 @@ from .placeholders import masked, variables
 from .problem import FieldPath, Problem, Source
 from .refusal import Refusal
 from .wording import did_you_mean, quote
+
+#: A content of so few characters is part of ordinary words.
+SHORT: Final = 3
 
 
 def problem(refusal: Refusal, node: Node, decoded: Any, entry: EntryID | None = None) -> Problem:
@@ -60,7 +64,8 @@ def scrubbed(text: str, decoded: Any) -> str:
     """A sentence of somebody else, with what placeholders became turned back into the placeholders."""
     for secret in secrets(decoded):
         names = " ".join(f"${{env:{name}}}" for name in variables(secret.raw))
-        for shown in (str.__repr__(secret)[1:-1], str(secret)):
-            if shown:
-                text = text.replace(shown, names)
+        for shown in filter(None, (str.__repr__(secret)[1:-1], str(secret))):
+            # A short one is replaced where it stands alone: a sentence with a hole for every `a` tells it too.
+            pattern = re.escape(shown) if len(shown) > SHORT else rf"(?<!\w){re.escape(shown)}(?!\w)"
+            text = re.sub(pattern, names, text)
     return text

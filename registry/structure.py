@@ -27,6 +27,7 @@ from .phrases import (
     is_optional,
     is_sequence,
     is_union,
+    length,
     literal_values,
     members,
     phrase,
@@ -220,11 +221,10 @@ def _sequence(value: Any, annotation: Any) -> Any:
         raise Expected(phrase(annotation))
     origin = typing.get_origin(annotation) or annotation
     arguments = typing.get_args(annotation) or (Any,)
-    kinds: Iterable[Any] = [arguments[0]] * len(value)
-    if issubclass(origin, tuple) and typing.get_args(annotation) and arguments[-1] is not Ellipsis:
-        if len(value) != len(arguments):
-            raise Expected(f"a list of {len(arguments)}")
-        kinds = arguments
+    fixed = length(annotation)
+    if fixed not in (None, len(value)):
+        raise Expected(phrase(annotation))
+    kinds = [arguments[0]] * len(value) if fixed is None else arguments
     items = _gather(zip(range(len(value)), value, kinds, strict=True)).values()
     if issubclass(origin, set | frozenset):
         return origin(items)
