@@ -113,18 +113,18 @@ class Siblings:
         """
         others = [self._children[name] for name in self._fate(failed) if name != failed.id]
         for child in others:
-            self._doom(child)
+            self._doom(child, again=failed.spec.restart is not Restart.TEMPORARY)
         failed.clears = {child.id for child in others if child.up}
         if failed.clears:
             self._clearing.add(failed.id)
-        back = [child for child in reversed(others) if child.wanted]
         if failed.spec.restart is Restart.TEMPORARY:
             return others  # it never comes back, so nobody waits for it
         if self.strategy is Strategy.REST_FOR_ONE:
-            self._chain([failed, *back])
+            self._chain([failed, *self._coming_back(failed, others)])
         elif self.strategy is Strategy.ONE_FOR_ALL:
-            for child in back:
-                child.waits_for.add(failed.id)
+            for child in others:
+                if child.wanted:
+                    child.waits_for.add(failed.id)
         return others
 
     def unwant(self, child: Child) -> None:
@@ -191,12 +191,23 @@ class Siblings:
             return self.fellows(failed.id)
         return affected(self.strategy, tuple(self._children), self._requires, failed.id)
 
-    def _doom(self, child: Child) -> None:
+    def _coming_back(self, failed: Child, others: list[Child]) -> list[Child]:
+        """Those that start again after the failed child, in order: not one whose requirement is gone for good."""
+        coming = {failed.id}
+        back = []
+        for child in reversed(others):
+            required = (self._children[name] for name in child.spec.requires)
+            if child.wanted and all(needed.id in coming or needed.serves for needed in required):
+                coming.add(child.id)
+                back.append(child)
+        return back
+
+    def _doom(self, child: Child, *, again: bool) -> None:
         if child.up:
             child.must_stop = True
         if child.spec.restart is Restart.TEMPORARY:
             child.wanted = False  # never restarted, not even for a sibling's sake (as in OTP)
-        elif child.finished and self.strategy is not Strategy.ONE_FOR_ONE:
+        elif again and child.finished and self.strategy is not Strategy.ONE_FOR_ONE:
             child.wanted = True  # its work is to be done anew (as in OTP)
 
     @staticmethod

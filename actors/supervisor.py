@@ -176,6 +176,8 @@ class Supervisor(Keeper):
         if not stuck:
             self.emit(ChildStopped(self.lifeline.name, child.id, error))
         touched = self.siblings.after_down(child)
+        if not child.wanted:
+            touched += self.siblings.release(child)
         if child.forgotten:
             self.siblings.forget(child)
             touched.remove(child)

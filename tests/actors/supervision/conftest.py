@@ -66,6 +66,12 @@ def recorder():
     return Recorder()
 
 
+@pytest.fixture(scope="session")
+def new_recorder():
+    """For tests that need one for each of their examples."""
+    return Recorder
+
+
 @pytest.fixture
 def clock():
     return ManualClock()

@@ -35,6 +35,7 @@ from noria.actors.supervision_events import (
 )
 from noria.actors.supervisor import Supervisor
 from noria.registry import NoriaError
+from pykka.messages import ProxyGetAttr
 
 PATIENCE = 20
 
@@ -612,7 +613,7 @@ def test_a_refused_request_that_was_told_harms_nobody(grow):
     tree.wait_started(PATIENCE)
     driver = tree.ref("driver")
     tree.root.actor_ref.tell(StopChild("nobody"))
-    tree.root.actor_ref.ask("flush", timeout=PATIENCE)
+    tree.root.actor_ref.ask(ProxyGetAttr(("unfinished",)), timeout=PATIENCE)
 
     assert tree.ref("driver") is driver
 
