@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from .ids import EntryID
-from .wording import quote
+from .wording import printable, quote
 
 #: Stands for a file where a value came from an override (`-o`) instead.
 OVERRIDE = Path("<override>")
@@ -81,7 +81,8 @@ class Problem:
         """Build a problem whose message is `entry: field: text`."""
         field = shown_field(path) or None
         owner = None if entry is None else str(entry)
-        message = ": ".join(part for part in (owner, field, text) if part)
+        # One problem is one line, whatever somebody named a key or a check of another package says.
+        message = printable(": ".join(part for part in (owner, field, text) if part))
         return cls(source.file, source.line, source.column, entry, field, message)
 
     def __str__(self) -> str:

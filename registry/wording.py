@@ -40,10 +40,14 @@ def quote(text: str) -> str:
     """`text` in double quotes on one line, cut when it is long."""
     if len(text) > LONGEST_QUOTE:
         text = text[: LONGEST_QUOTE - 1] + "…"
-    # JSON leaves line separators and halves of surrogate pairs as they are; a terminal must not see them.
+    return printable(json.dumps(text, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """The text on one line: line breaks, control characters and halves of characters as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in json.dumps(text, ensure_ascii=False)
+        for character in text
     )
 
 

@@ -288,6 +288,14 @@ def test_an_unreadable_file_is_told(problems, write, tmp_path):
     assert problems({}) == ["app.yaml: cannot be read: Input/output error"]
 
 
+def test_a_linked_file_is_read_and_a_linked_directory_is_not_entered(loaded, write, tmp_path):
+    directory = write({".kept/linked.yaml": ONE, ".other/x.yaml": ONE.replace("one", "two")})
+    (directory / "linked.yaml").symlink_to(".kept/linked.yaml")
+    (directory / "folder").symlink_to(".other")
+
+    assert [str(entry.id) for entry in loaded({})] == ["app:one"]
+
+
 def test_a_dangling_link_and_a_directory_named_like_a_file_are_no_files(loaded, write):
     directory = write(
         {"app.yaml": ONE, "x.yaml/inner.yaml": "namespace: b\nname: x\nkind: function.python\n"}
