@@ -53,10 +53,21 @@ class Known:
     unknown: frozenset[EntryID]
     skipped: bool
     groups: Mapping[str, tuple[EntryID, ...]]
+    #: One renamed entry breaks many references; the nearest ID is looked for once.
+    _hints: dict[tuple[EntryID, Reference], str] = attrs.field(factory=dict, eq=False, repr=False)
 
     def in_namespace(self, namespace: str) -> tuple[EntryID, ...]:
         """The entries of a namespace."""
         return tuple(each for each in self.kinds if each.namespace == namespace)
+
+    def hint(self, target: EntryID, rule: Reference) -> str:
+        """What was probably meant: an entry of a fitting kind, or else of any kind."""
+        if (target, rule) not in self._hints:
+            fitting = [str(each) for each, kind in self.kinds.items() if rule.accepts(kind)]
+            self._hints[target, rule] = did_you_mean_id(str(target), fitting) or did_you_mean_id(
+                str(target), map(str, self.kinds)
+            )
+        return self._hints[target, rule]
 
     def runs(self, each: EntryID) -> bool:
         """Whether the entry is part of the registry."""
@@ -111,11 +122,10 @@ def _refusal(path: FieldPath, target: EntryID, rule: Reference, known: Known) ->
 
 def missing(path: FieldPath, target: EntryID, rule: Reference, known: Known) -> Refusal:
     """There is no such entry; the nearest of a fitting kind, or else of any kind, is named."""
-    fitting = [str(each) for each, kind in known.kinds.items() if rule.accepts(kind)]
     if target.namespace in _FORMS:
         hint = f"; the form `{target.namespace}:` is for meta.depends_on"
     else:
-        hint = did_you_mean_id(str(target), fitting) or did_you_mean_id(str(target), map(str, known.kinds))
+        hint = known.hint(target, rule)
     text = f"there is no entry {quote(str(target))}{hint}"
     return Refusal(path, text=text, foreign=True, instead="names no entry")
 
