@@ -261,6 +261,8 @@ class _Compiler:
         def evaluate(frame: Frame) -> Any:
             try:
                 value = target(frame)
+                if value is _ABSENT:
+                    return _ABSENT
                 low, high = (None if bound is None else integer(bound(frame)) for bound in bounds)
                 frame.spend(1 + len(value if isinstance(value, str) else elements(value)) // 64)
                 return value[low:high]

@@ -22,8 +22,10 @@ MAX_TEXT = 4096
 MAX_PROGRAM = 600
 # A pattern that arrives with a request may be an attacker's, and so may its text: a smaller machine.
 MAX_DYNAMIC_PROGRAM = 200
-MAX_STATES = 200
-MAX_REMEMBERED = 64
+# What a machine may remember of texts it has read; beyond, it forgets and starts again.
+MAX_STATES = 64
+MAX_FOLLOWING = 128
+MAX_REMEMBERED = 32
 
 # What stands on either side of a position; anchors ask for nothing else.
 NOTHING, LINE_END, WORD_CHARACTER, OTHER = range(4)
@@ -137,7 +139,7 @@ class RegularExpression:
                 if accepts is not None and accepts(character):
                     accepted.add(place + 1)
             following = self._state(frozenset(accepted), after)
-        if len(state.following) >= MAX_STATES:
+        if len(state.following) >= MAX_FOLLOWING:
             state.following.clear()
         state.following[character] = following
         return following
@@ -257,7 +259,7 @@ def _emit_optional(part: Node, times: int, program: list[_Instruction]) -> None:
 
 
 class RememberedExpressions:
-    """The last patterns that came with requests, compiled; at most 64. Thread-safe."""
+    """The last patterns that came with requests, compiled; at most 32. Thread-safe."""
 
     def __init__(self, limit: int = MAX_REMEMBERED) -> None:
         self._limit = limit

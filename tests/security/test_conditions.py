@@ -112,6 +112,13 @@ def test_a_strict_policy_takes_a_missing_field_for_an_error(operator, value, lef
     assert ask(condition, request_with(meta_of(left))) == (ERROR if missing else answer)
 
 
+def test_a_strict_policy_takes_a_missing_field_on_the_right_for_an_error_too():
+    condition = compile_condition("meta.x", "ne", value_from="meta.y", strict=True)
+
+    assert ask(condition, request_with({"x": 1, "y": 2})) == TRUE
+    assert ask(condition, request_with({"x": 1})) == ERROR
+
+
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [

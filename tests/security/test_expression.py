@@ -74,6 +74,7 @@ meta["missing"] == nil
 meta.map.missing == nil
 meta.missing?.deep.deeper == nil
 meta?.map?.k?.x == 1
+meta.missing?.items[1:] == nil
 meta.missing?.[0] == nil
 (meta.missing?.a.b ?? 7) == 7
 meta.missing ?? true

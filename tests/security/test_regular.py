@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noria.security.errors import PatternRefused, PolicyError
-from noria.security.regular import MAX_PATTERN, MAX_TEXT, RegularExpression, RememberedExpressions
+from noria.security.regular import (
+    MAX_FOLLOWING,
+    MAX_PATTERN,
+    MAX_STATES,
+    MAX_TEXT,
+    RegularExpression,
+    RememberedExpressions,
+)
 
 PLAIN = ["a", "b", "A", "_", r"\.", "-", "é", ""]
 CLASSES = [
@@ -227,4 +234,13 @@ def test_it_stays_small_however_many_different_characters_it_reads():
     for start in range(0, 40_000, 4000):
         pattern.search("".join(map(chr, range(start, start + 4000))))
 
-    assert all(len(state.following) <= 200 for state in pattern._states.values())
+    assert all(len(state.following) <= MAX_FOLLOWING for state in pattern._states.values())
+
+
+def test_it_forgets_rather_than_grow_when_a_pattern_leads_to_many_states():
+    pattern = RegularExpression("(a|b)*a(a|b){12}c")
+    text = f"{0x5DEECE66D5DEECE66D:b}".replace("0", "a").replace("1", "b") * 20
+
+    assert pattern.search(text) is False
+    assert pattern.search(f"{text}a{'b' * 12}c") is True
+    assert len(pattern._states) <= MAX_STATES
