@@ -11,6 +11,7 @@ from typing import Any
 import pykka
 from attrs import define, field, frozen
 
+from .child import ChildSpec
 from .delivery import Delivery
 from .driver import Subscription
 from .errors import HandlerTimeout, WorkersUnfinished
@@ -20,7 +21,7 @@ from .mailbox import Control
 from .outcome import Nack
 from .pool import Buffer
 from .restart import Backoff, Restart
-from .supervisor import ChildSpec, Supervisor
+from .supervisor import Supervisor
 from .worker import Retire, Worker
 
 WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=5.0)
@@ -84,15 +85,19 @@ class Consumer(Supervisor):
         binding: what every call has in common.
         concurrency: how many workers.
         prefetch: how many deliveries are held at once, buffered or being handled.
+        stop_timeout: seconds for running handlers to end when it stops without a deadline from above.
     """
 
-    def __init__(self, binding: Binding, *, concurrency: int, prefetch: int) -> None:
+    def __init__(
+        self, binding: Binding, *, concurrency: int, prefetch: int, stop_timeout: float = 10.0
+    ) -> None:
         self._buffer = Buffer()
         self._binding = binding
         self._concurrency = concurrency
         self._credit = max(prefetch, concurrency)
         self._workers: dict[str, Worker] = {}
         self._worker_count = concurrency
+        self._stop_timeout = stop_timeout
         self._gone = Totals()
         self._subscription: Subscription | None = None
         self._drain: Drain | None = None
@@ -107,8 +112,7 @@ class Consumer(Supervisor):
             kind="worker",
             restart=Restart.TRANSIENT,
             backoff=WORKER_BACKOFF,
-            # The consumer's own deadline bounds the whole pool.
-            stop_timeout=None,
+            stop_timeout=self._stop_timeout,
         )
 
     def _join(self, worker: Worker) -> None:
@@ -150,6 +154,7 @@ class Consumer(Supervisor):
 
     def on_child_ended(self, child_id: str, actor: pykka.Actor | None, error: BaseException | None) -> None:
         """Keep the figures of a worker that is gone, and look for a delivery it took along."""
+        del actor  # the worker joined under its ID
         worker = self._workers.pop(child_id, None)
         if worker is None:
             return

@@ -35,8 +35,8 @@ class _Message:
             NotInHandler: no message is.
         """
         current = current_context()
-        found = current.message if current is not None else None
-        if not isinstance(found, CurrentMessage):
+        found = current.current_message() if isinstance(current, HandlerContext) else None
+        if found is None:
             raise NotInHandler("message")
         return found
 

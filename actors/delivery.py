@@ -69,18 +69,18 @@ class Delivery:
     attempt: int
     receipt: Any = None
     started: bool = False
-    # A list of one: taking its item is atomic, so the first claimant wins without a lock.
-    _unclaimed: list[None] = field(factory=lambda: [None], init=False, repr=False)
+    # There until somebody claims the delivery: deleting an attribute is atomic, so no lock is needed.
+    _unclaimed: None = field(default=None, init=False, repr=False)
 
     def claim(self) -> bool:
         """Take the right to settle this delivery: True for the first caller only. Thread-safe."""
         try:
-            self._unclaimed.pop()
-        except IndexError:
+            del self._unclaimed
+        except AttributeError:
             return False
         return True
 
     @property
     def claimed(self) -> bool:
         """Somebody has taken the right to settle it."""
-        return not self._unclaimed
+        return not hasattr(self, "_unclaimed")

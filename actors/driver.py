@@ -84,7 +84,13 @@ class Subscription(ABC):
 
     @abstractmethod
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Done: remove them. After `close` this does nothing, for they have gone back to the queue."""
+        """Done: remove them. After `close` this does nothing, for they have gone back to the queue.
+
+        A driver may collect acks and use the credit they free later, all at once, until `hurry`.
+        """
+
+    def hurry(self) -> None:  # noqa: B027  (a driver that collects nothing has nothing to hurry)
+        """The consumer has nothing left to do: use all free credit now."""
 
     @abstractmethod
     def nack(self, delivery: Delivery, delay: float) -> None:
@@ -126,9 +132,20 @@ class Subscription(ABC):
 
 
 class Driver(ABC):
-    """The backend of some queues."""
+    """The backend of some queues.
+
+    Made once for a runtime, opened and closed as often as its supervisor restarts it.
+
+    Args:
+        name: its registry ID, for errors.
+        config: what its entry says, an instance of its kind's config class.
+    """
 
     features: ClassVar[Features] = Features()
+
+    def __init__(self, name: str, config: Any = None) -> None:
+        self.name = name
+        self.config = config
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:

@@ -174,10 +174,11 @@ def _check_unique_name(entry: Entry, registry: Registry, features: Features) -> 
     """Two queues must not be one in the backend: a handler of one would get the other's bodies."""
     mine = backend_name(entry, features)
     for other in registry:
-        if other.kind == entry.kind and other.config.driver == entry.config.driver and other.id < entry.id:
-            if backend_name(other, features) == mine:
-                field_name = "queue_name" if entry.config.queue_name else "name"
-                yield field_name, f"{mine} on {entry.config.driver} is already {other.id}: set queue_name"
+        if other.kind != entry.kind or other.config.driver != entry.config.driver or other.id >= entry.id:
+            continue
+        if backend_name(other, features) == mine:
+            field_name = "queue_name" if entry.config.queue_name else "name"
+            yield field_name, f"{mine} on {entry.config.driver} is already {other.id}: set queue_name"
 
 
 def backend_name(entry: Entry, features: Features) -> str:

@@ -6,9 +6,10 @@ Knows: the order of things. Must not know: pykka, threads, drivers.
 import asyncio
 import contextvars
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import define, field
 
 from ..registry import Bus, EntryID
 from ..security import CallContext, Check, Guard, Principal, Scope
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 
-@frozen(kw_only=True, eq=False)
+@define(kw_only=True, eq=False)
 class Binding:
-    """What is the same for every call of one consumer, resolved once."""
+    """What is the same for every call of one consumer, resolved once and not changed after."""
 
     consumer: EntryID
     queue: Queue
@@ -40,6 +41,15 @@ class Binding:
     scope: Scope | None = None
     timeout: float | None = None
     auto_ack: bool = False
+    # The answers that every message asks for.
+    decode: Callable[[bytes], Any] = field(init=False)
+    max_attempts: int = field(init=False)
+    is_always_allowed: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.decode = self.queue.decode
+        self.max_attempts = self.queue.max_attempts
+        self.is_always_allowed = self.check.static is not None and self.check.static.allowed
 
 
 class CurrentMessage:
@@ -106,14 +116,22 @@ class HandlerContext(CallContext):
     Attributes:
         runtime: what the handler's `publish` and `call` go through.
         delivery: what is being handled; None in a function that was called directly.
+        queue: where it came from.
         since: monotonic seconds.
     """
 
-    __slots__ = ("delivery", "runtime", "since")
+    __slots__ = ("delivery", "queue", "runtime", "since")
 
     runtime: "Runtime | None"
     delivery: Delivery | None
+    queue: Queue | None
     since: float
+
+    def current_message(self) -> CurrentMessage | None:
+        """The message as its handler sees it: made when it is asked for, which most handlers never do."""
+        if self.message is None and self.delivery is not None and self.queue is not None:
+            self.message = CurrentMessage(self.delivery, self.queue)
+        return self.message if isinstance(self.message, CurrentMessage) else None
 
 
 class Handling:
@@ -143,13 +161,16 @@ class Handling:
         binding = self._binding
         context = self.current = self._context(delivery)
         if binding.auto_ack and delivery.claim():
-            binding.queue.settle(delivery, ACK)
+            delivery.subscription.ack((delivery,))
         outcome = self._outcome(delivery, context)
-        if delivery.claim():
-            binding.queue.settle(delivery, outcome)
-        self._count(outcome)
-        if outcome is ACK and binding.bus.wants(MessageAcked):
-            self._tell_acked(delivery, context)
+        if outcome is not ACK:
+            self._end_badly(delivery, outcome)
+        else:
+            if delivery.claim():
+                delivery.subscription.ack((delivery,))
+            self.acked += 1
+            if binding.bus.wants(MessageAcked):
+                self._tell_acked(delivery, context)
         self.current = None
 
     def close(self) -> None:
@@ -160,27 +181,25 @@ class Handling:
     def _context(self, delivery: Delivery) -> HandlerContext:
         binding = self._binding
         now = time.monotonic()
-        context = HandlerContext(
-            binding.principal,
-            binding.scope,
-            binding.guard,
-            message=CurrentMessage(delivery, binding.queue),
-            deadline=None if binding.timeout is None else now + binding.timeout,
-        )
+        context = HandlerContext(binding.principal, binding.scope, binding.guard)
+        if binding.timeout is not None:
+            context.deadline = now + binding.timeout
         context.runtime = binding.runtime
         context.delivery = delivery
+        context.queue = binding.queue
         context.since = now
         return context
 
     def _outcome(self, delivery: Delivery, context: HandlerContext) -> Outcome:
         binding = self._binding
-        if binding.queue.attempts_used_up(delivery):
+        if 0 < binding.max_attempts < delivery.attempt:
             return Rejection("max_attempts", "its last attempt never ended: the worker was lost")
-        denial = self._denial(delivery)
-        if denial is not None:
-            return denial
+        if not binding.is_always_allowed or binding.guard.audited:
+            denial = self._denial(delivery)
+            if denial is not None:
+                return denial
         try:
-            body = binding.queue.decode(delivery)
+            body = binding.decode(delivery.message.body)
         except CodecError as error:
             return Rejection("undecodable", str(error))
         delivery.started = True
@@ -197,10 +216,7 @@ class Handling:
         return ACK
 
     def _denial(self, delivery: Delivery) -> Rejection | None:
-        binding = self._binding
-        decision = binding.check.static
-        if decision is None or not decision.allowed or binding.guard.audited:
-            decision = binding.check.decide(lambda: self._metadata(delivery))
+        decision = self._binding.check.decide(lambda: self._metadata(delivery))
         return None if decision.allowed else Rejection("denied", decision.reason)
 
     def _metadata(self, delivery: Delivery) -> dict[str, Any]:
@@ -231,16 +247,16 @@ class Handling:
                 raise HandlerTimeout(timeout) from error
             raise
 
-    def _count(self, outcome: Outcome) -> None:
+    def _end_badly(self, delivery: Delivery, outcome: Outcome) -> None:
+        if delivery.claim():
+            self._binding.queue.settle(delivery, outcome)
         match outcome:
             case Rejection(reason="denied"):
                 self.denied += 1
             case Rejection():
                 self.rejected += 1
-            case Nack():
-                self.failed += 1
             case _:
-                self.acked += 1
+                self.failed += 1
 
     def _tell_acked(self, delivery: Delivery, context: HandlerContext) -> None:
         binding = self._binding

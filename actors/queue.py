@@ -169,13 +169,10 @@ class Queue:
             made[name] = value
         return made
 
-    def decode(self, delivery: Delivery) -> Any:
-        """The body, a fresh copy at each call.
-
-        Raises:
-            CodecError: the bytes are not of this queue's codec.
-        """
-        return self._settings.codec.decode(delivery.message.body)
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        """From a message's bytes to its body, a fresh copy at each call; raises CodecError."""
+        return self._settings.codec.decode
 
     def subscribe(
         self, consumer: EntryID, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
@@ -202,13 +199,13 @@ class Queue:
             case Rejection():
                 self._reject(delivery, outcome)
 
-    def attempts_used_up(self, delivery: Delivery) -> bool:
-        """Its last permitted run had started and never ended: the message must not run again."""
-        return self.dead_letter is not None and 0 < self.dead_letter.max_attempts < delivery.attempt
+    @property
+    def max_attempts(self) -> int:
+        """After how many handler runs a message is dead-lettered; 0: never."""
+        return 0 if self.dead_letter is None else self.dead_letter.max_attempts
 
     def _nack(self, delivery: Delivery, outcome: Nack) -> None:
-        dead_letter = self.dead_letter
-        if dead_letter is not None and 0 < dead_letter.max_attempts <= delivery.attempt:
+        if 0 < self.max_attempts <= delivery.attempt:
             self._reject(delivery, Rejection("max_attempts", outcome.error))
         else:
             self._redeliver(delivery, outcome)

@@ -29,7 +29,7 @@ from .handle import HandlerContext
 from .queue import Queue
 from .settings import Settings
 from .supervision_errors import StopTimeout
-from .supervisor import Supervision, supervise
+from .supervision import Supervision, supervise
 from .topology import Topology
 
 Found = TypeVar("Found")
@@ -269,10 +269,10 @@ class Runtime:
     def _context_for_call(self, caller: Any) -> HandlerContext:
         if isinstance(caller, HandlerContext):
             context = caller.derive()
-            context.delivery, context.since = caller.delivery, time.monotonic()
         else:
             context = HandlerContext(None, None, self.guard)
-            context.delivery, context.since = None, time.monotonic()
+            context.delivery = context.queue = None
+        context.since = time.monotonic()
         context.runtime = self
         return context
 

@@ -36,7 +36,7 @@ class DriverActor(Supervised):
         """Fail with what the driver reported."""
         match message:
             case BackendLost(error=error):
-                raise DriverUnavailable(type(self._driver).__name__) from error
+                raise DriverUnavailable(self._driver.name) from error
             case _:
                 return super().on_receive(message)
 

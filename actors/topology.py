@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..registry import Bus, Entry, EntryID, Registry
-from ..security import Guard, Policies, Principal, SecurityBlock
+from ..security import Guard, Policies
+from .child import ChildSpec
 from .codecs import CODECS
 from .consumer import Consumer
 from .driver import Driver
@@ -19,7 +20,6 @@ from .functions.python import PythonFunctions
 from .handle import Binding
 from .queue import DeadLetter, Queue, QueueSettings
 from .services import DriverActor, QueueActor
-from .supervisor import ChildSpec
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -37,7 +37,9 @@ class Topology:
         self.bus = bus
         self.policies = Policies.from_registry(registry)
         self.drivers: dict[EntryID, Driver] = {
-            entry.id: DRIVERS[entry.kind](str(entry.id)) for entry in registry if entry.kind in DRIVERS
+            entry.id: DRIVERS[entry.kind](str(entry.id), entry.config)
+            for entry in registry
+            if entry.kind in DRIVERS
         }
         self.queues: dict[str, Queue] = {
             str(entry.id): self._queue(entry) for entry in registry if entry.kind == "queue.queue"
@@ -139,15 +141,19 @@ class Topology:
         if str(entry.id) in self.queues:
             return QueueActor, (self.queues[str(entry.id)],), {}
         config: ConsumerConfig = entry.config
-        sizes = {"concurrency": config.concurrency, "prefetch": config.prefetch}
-        return Consumer, (self.binding(entry, runtime),), sizes
+        named = {
+            "concurrency": config.concurrency,
+            "prefetch": config.prefetch,
+            "stop_timeout": config.lifecycle.stop_timeout,
+        }
+        return Consumer, (self.binding(entry, runtime),), named
 
     def binding(self, entry: Entry, runtime: "Runtime | None" = None) -> Binding:
         """What every call of a consumer has in common, its principal and scope included."""
         config: ConsumerConfig = entry.config
         block = config.lifecycle.security
-        principal = Principal(block.actor.id, block.actor.meta) if block and block.actor else None
-        scope = self.policies.scope_of(block, entry) if block is not None else None
+        principal = block.principal() if block is not None else None
+        scope = self.policies.scope_of(block, entry.id.namespace) if block is not None else None
         function = self.functions[str(config.func)]
         return Binding(
             consumer=entry.id,

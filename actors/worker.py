@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from .adoption import use_inbox
+from .driver import Subscription
 from .handle import Binding, Handling
 from .mailbox import Control
 from .outcome import Nack, describe
@@ -62,11 +63,17 @@ class Worker(Supervised):
     def _work(self) -> None:
         is_undisturbed = self.mailbox.empty
         take, handle = self._buffer.take, self.handling.handle
+        subscription: Subscription | None = None
         while is_undisturbed():
             delivery = take()
-            if delivery is None:
+            if delivery is not None:
+                handle(delivery)
+                subscription = delivery.subscription
+            elif subscription is not None:
+                subscription.hurry()
+                subscription = None
+            else:
                 return
-            handle(delivery)
 
     def teardown(self, error: BaseException | None) -> None:
         """Give back a delivery that is still in hand, which only a failure of ours can leave there."""

@@ -1,8 +1,18 @@
 """Options and fixtures for every test."""
 
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from noria.actors import Runtime
+
 BUILT_IN_DRIVERS = ("memory",)
+PATIENCE = 20.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,3 +29,97 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "driver_name" in metafunc.fixturenames:
         names = metafunc.config.getoption("--driver") or BUILT_IN_DRIVERS
         metafunc.parametrize("driver_name", names)
+
+
+class Probe:
+    """What handlers and their test share: `import probe` in a handler file is this object.
+
+    Handlers record; the test waits for records. `gate` holds handlers that call `pass_gate` until it is opened.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[Any] = []
+        self._changed = threading.Condition()
+        self.gate = threading.Event()
+
+    def record(self, value: Any) -> None:
+        with self._changed:
+            self._records.append(value)
+            self._changed.notify_all()
+
+    def pass_gate(self) -> None:
+        assert self.gate.wait(PATIENCE), "the test never opened the gate"
+
+    @property
+    def records(self) -> list[Any]:
+        with self._changed:
+            return list(self._records)
+
+    def wait(self, count: int = 1) -> list[Any]:
+        """All records, as soon as there are `count`."""
+        return self.wait_until(lambda records: len(records) >= count, f"{count} records")
+
+    def wait_until(self, condition: Callable[[list[Any]], bool], what: str = "the condition") -> list[Any]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self._records), PATIENCE), (
+                f"waited for {what}, got {self._records}"
+            )
+            return list(self._records)
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
+    made = Probe()
+    monkeypatch.setitem(sys.modules, "probe", made)
+    yield made
+    made.gate.set()
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Write:
+    """Writes an application directory: `application(yaml, handlers)`, and more files by name."""
+
+    def write(definition: str, handlers: str = "", settings: str = "", **files: str) -> Path:
+        root = tmp_path / "app"
+        root.mkdir(exist_ok=True)
+        (root / "app.yaml").write_text(textwrap.dedent(definition))
+        if handlers:
+            (root / "handlers.py").write_text(textwrap.dedent(handlers))
+        if settings:
+            (root / ".noria.yaml").write_text(textwrap.dedent(settings))
+        for name, content in files.items():
+            (root / name.replace("__", ".")).write_text(textwrap.dedent(content))
+        return root
+
+    return write
+
+
+@pytest.fixture
+def start(application: Write) -> Iterator[Callable[..., Runtime]]:
+    """Writes an application, starts it, and stops it after the test: `start(yaml, handlers)`."""
+    started: list[Runtime] = []
+
+    def begin(definition: str, handlers: str = "", settings: str = "") -> Runtime:
+        runtime = Runtime.load(application(definition, handlers, settings))
+        runtime.start(PATIENCE)
+        started.append(runtime)
+        return runtime
+
+    yield begin
+    for runtime in started:
+        runtime.stop()
+
+
+@pytest.fixture
+def events() -> Callable[..., Any]:
+    """`events(runtime, SomeEvent)` collects events in a Probe."""
+
+    def collect(runtime: Runtime, *types: type[Any]) -> Probe:
+        collected = Probe()
+        runtime.bus.subscribe(collected.record, *types)
+        return collected
+
+    return collect

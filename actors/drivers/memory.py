@@ -21,6 +21,7 @@ from ..driver import Driver, QueueDeclaration, QueueInfo, Subscription
 from ..errors import DriverUnavailable, QueueFull, QueueNotFound
 
 DEFAULT_MAX_LENGTH = 1000
+ACK_BATCH = 16
 
 
 @define(eq=False)
@@ -37,12 +38,15 @@ class MemoryDriver(Driver):
     Closing keeps declared queues and messages; they are there when it opens again.
 
     Args:
-        name: named in errors.
+        name: its registry ID, for errors.
+        config: not looked at, for the memory driver has no configuration.
         clock: monotonic seconds.
     """
 
-    def __init__(self, name: str = "memory", *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._name = name
+    def __init__(
+        self, name: str = "memory", config: Any = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(name, config)
         self._queues: dict[str, _MemoryQueue] = {}
         self._lock = threading.Lock()
         self._delays = _Delays(clock)
@@ -102,7 +106,7 @@ class MemoryDriver(Driver):
 
     def unavailable(self, accepted: int = 0) -> DriverUnavailable:
         """The error for whoever uses this driver while it is closed."""
-        return DriverUnavailable(self._name, accepted=accepted)
+        return DriverUnavailable(self.name, accepted=accepted)
 
     def put(self, queue: str, message: Message) -> bool:
         """Append one message without waiting; False if there is no such queue or no room in it."""
@@ -117,28 +121,68 @@ class MemoryDriver(Driver):
 
 
 class _MemoryQueue:
-    """One bounded queue. Every state change happens under its lock; `deliver` is called under it, too."""
+    """One bounded queue. Every state change happens inside `with queue`; `deliver` is called in there, too.
+
+    Acks do not wait to get in: they are left at the door (`acked`), and whoever holds the lock, or takes it next,
+    works them off. Workers that queue up for a lock which the interpreter took away from its holder in mid-step cost
+    three times the time of all their work.
+    """
 
     def __init__(self, driver: MemoryDriver, name: str, max_length: int, delays: "_Delays") -> None:
-        self.lock = threading.Lock()
+        self.acked: deque[Delivery] = deque()
         self.driver = driver
+        self._lock = threading.Lock()
         self._name = name
         self._max_length = max_length
         self._delays = delays
-        self._room = threading.Condition(self.lock)
+        self._room = threading.Condition(self._lock)
         self._waiting_publishers = 0
         self._is_open = False
         self._ready: deque[_Record] = deque()
         self._delayed: set[_Record] = set()
         self._subscriptions: deque[_MemorySubscription] = deque()
 
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._forget_acked()
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            self._dispatch()
+        finally:
+            self._lock.release()
+        self.work_off_acks()
+
+    def leave_acked(self, deliveries: Sequence[Delivery]) -> None:
+        """Leave acks at the door, and look after what lies there once it is worth it."""
+        acked = self.acked
+        acked.extend(deliveries)
+        if len(acked) >= ACK_BATCH or self._waiting_publishers:
+            self.work_off_acks()
+
+    def work_off_acks(self) -> None:
+        """Unless somebody is inside, who does it on the way out; but one who waits for room in there does not."""
+        while self.acked and self._lock.acquire(blocking=self._waiting_publishers > 0):
+            try:
+                self._forget_acked()
+                self._dispatch()
+            finally:
+                self._lock.release()
+
+    def _forget_acked(self) -> None:
+        acked = self.acked
+        while acked:
+            delivery = acked[0]
+            delivery.subscription.forget(delivery)  # type: ignore[attr-defined]  # it is one of ours
+            acked.popleft()
+
     def open(self) -> None:
-        with self.lock:
+        with self:
             self._is_open = True
             self._room.notify_all()
 
     def close(self) -> None:
-        with self.lock:
+        with self:
             self._is_open = False
             self._room.notify_all()
             subscriptions = tuple(self._subscriptions)
@@ -146,12 +190,12 @@ class _MemoryQueue:
             subscription.close()
 
     def set_max_length(self, max_length: int) -> None:
-        with self.lock:
+        with self:
             self._max_length = max_length
             self._room.notify_all()
 
     def info(self) -> QueueInfo:
-        with self.lock:
+        with self:
             return QueueInfo(
                 ready=len(self._ready),
                 in_flight=sum(len(subscription.in_flight) for subscription in self._subscriptions),
@@ -160,7 +204,7 @@ class _MemoryQueue:
             )
 
     def publish(self, messages: Sequence[Message], timeout: float) -> None:
-        with self.lock:
+        with self:
             if not self._is_open:
                 raise self.driver.unavailable()
             if self._free_places() >= len(messages):
@@ -169,7 +213,7 @@ class _MemoryQueue:
                 self._publish_as_room_appears(messages, timeout)
 
     def put(self, message: Message) -> bool:
-        with self.lock:
+        with self:
             if self._free_places() < 1:
                 return False
             self._append((message,))
@@ -181,6 +225,9 @@ class _MemoryQueue:
         self._waiting_publishers += 1
         try:
             while True:
+                # After saying that we wait: an ack left at the door before that is ours to work off.
+                self._forget_acked()
+                self._dispatch()
                 taken = messages[accepted : accepted + max(0, self._free_places())]
                 self._append(taken)
                 accepted += len(taken)
@@ -201,19 +248,17 @@ class _MemoryQueue:
 
     def _append(self, messages: Iterable[Message]) -> None:
         self._ready.extend([_Record(message) for message in messages])
-        self.dispatch()
 
     def subscribe(self, credit: int, deliver: Callable[[Sequence[Delivery]], None]) -> "_MemorySubscription":
-        with self.lock:
+        with self:
             if not self._is_open:
                 raise self.driver.unavailable()
             subscription = _MemorySubscription(self, credit, deliver)
             self._subscriptions.append(subscription)
-            self.dispatch()
             return subscription
 
-    def dispatch(self) -> None:
-        """Hand over what is ready as far as credit goes. The caller holds the lock."""
+    def _dispatch(self) -> None:
+        """Hand over what is ready as far as credit goes. Inside; everybody who leaves does it."""
         if not self._ready or not self._is_open:
             return
         if len(self._subscriptions) == 1:
@@ -250,11 +295,11 @@ class _MemoryQueue:
         return batch
 
     def return_to_head(self, records: Sequence[_Record]) -> None:
-        """The caller holds the lock, and dispatches when it has forgotten the deliveries."""
+        """Inside."""
         self._ready.extendleft(reversed(records))
 
     def delay(self, record: _Record, seconds: float) -> None:
-        """The caller holds the lock."""
+        """Inside."""
         if seconds > 0:
             self._delayed.add(record)
             self._delays.add(seconds, self, record)
@@ -262,13 +307,12 @@ class _MemoryQueue:
             self._ready.append(record)
 
     def end_delay(self, record: _Record) -> None:
-        with self.lock:
+        with self:
             self._ready.append(record)
             self._delayed.discard(record)
-            self.dispatch()
 
-    def forget(self, subscription: "_MemorySubscription") -> None:
-        """The caller holds the lock."""
+    def remove(self, subscription: "_MemorySubscription") -> None:
+        """Inside."""
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
@@ -286,26 +330,25 @@ class _MemorySubscription(Subscription):
         self.in_flight: dict[_Record, Delivery] = {}
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        queue = self._queue
-        with queue.lock:
-            self._forget(deliveries)
-            queue.dispatch()
+        self._queue.leave_acked(deliveries)
+
+    def hurry(self) -> None:
+        self._queue.work_off_acks()
 
     def nack(self, delivery: Delivery, delay: float) -> None:
-        with self._queue.lock:
+        with self._queue:
             record = delivery.receipt
             if record in self.in_flight:
                 record.attempts = delivery.attempt
                 self._queue.delay(record, delay)
-                self._forget((delivery,))
-                self._queue.dispatch()
+                self.forget(delivery)
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
-        with self._queue.lock:
+        with self._queue:
             known = [delivery for delivery in deliveries if delivery.receipt in self.in_flight]
             self._queue.return_to_head([delivery.receipt for delivery in known])
-            self._forget(known)
-            self._queue.dispatch()
+            for delivery in known:
+                self.forget(delivery)
 
     def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
         if not self._queue.driver.put(queue, message):
@@ -314,30 +357,28 @@ class _MemorySubscription(Subscription):
         return True
 
     def unsettled(self) -> Sequence[Delivery]:
-        with self._queue.lock:
+        with self._queue:
             return tuple(self.in_flight.values())
 
     def pause(self) -> None:
-        with self._queue.lock:
+        with self._queue:
             self.paused = True
             self.credit = 0
 
     def close(self) -> None:
         self.pause()
-        with self._queue.lock:
+        with self._queue:
             for record, delivery in self.in_flight.items():
                 if delivery.started:
                     record.attempts = delivery.attempt
             self._queue.return_to_head(tuple(self.in_flight))
             self.in_flight = {}
-            self._queue.forget(self)
-            self._queue.dispatch()
+            self._queue.remove(self)
 
-    def _forget(self, deliveries: Sequence[Delivery]) -> None:
-        in_flight = self.in_flight
-        for delivery in deliveries:
-            if in_flight.pop(delivery.receipt, None) is not None and not self.paused:
-                self.credit += 1
+    def forget(self, delivery: Delivery) -> None:
+        """It is settled. Inside its queue."""
+        if self.in_flight.pop(delivery.receipt, None) is not None and not self.paused:
+            self.credit += 1
 
 
 class _Delays:

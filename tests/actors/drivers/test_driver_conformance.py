@@ -93,6 +93,8 @@ def subscribe(driver: Driver, queue: str, *, credit: int = 100) -> tuple[Subscri
 def ack(delivery: Delivery) -> None:
     assert delivery.claim()
     delivery.subscription.ack([delivery])
+    # As a worker does that finds the buffer empty: a driver may have collected acks until now.
+    delivery.subscription.hurry()
 
 
 def nack(delivery: Delivery, delay: float = 0.0) -> None:
@@ -304,6 +306,21 @@ def test_a_consumer_that_acks_nothing_does_not_starve_the_other(driver, queue):
 
     assert len(stuck.take(2)) == 2
     assert stuck.waiting == 0
+
+
+def test_collected_acks_count_in_every_figure_at_once(driver, queue):
+    """A driver may collect acks until `hurry`, but nobody may see that."""
+    publish(driver, queue, *(str(n).encode() for n in range(10)))
+    subscription, receiver = subscribe(driver, queue, credit=5)
+    first = receiver.take(5)[0]
+
+    assert first.claim()
+    subscription.ack([first])
+    subscription.flush(PATIENCE)
+
+    assert eventually(lambda: driver.info(queue).message_count == 9)
+    receiver.take(1)
+    assert len(subscription.unsettled()) == 5
 
 
 # ---- settling ----------------------------------------------------------------------------------------
