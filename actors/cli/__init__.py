@@ -1,0 +1,143 @@
+"""The command line: `noria`.
+
+Knows: which commands there are, and how a program ends: exit codes, broken pipes, Ctrl-C. Must not know: what any
+command does. A command's file is imported when the command is used, so that `noria` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from .application import example, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = ("check", "graph", "init", "policy", "registry", "run")
+
+INTERRUPTED: Final = 130
+
+
+class LazyCommands(click.Group):
+    """Imports the file of a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, sorted."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command `noria NAME`, or None."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command names the nearest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            error.message += nearest(args[0], list(COMMANDS)).replace("; did", " Did")
+            raise
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"noria {version('noria')}")
+        ctx.exit()
+
+
+@click.group(
+    epilog=example(
+        "noria init hello", "noria run hello --publish app:greetings=hello/input.jsonl --until-idle"
+    ),
+    cls=LazyCommands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Queues, consumers and workers as supervised, authorised actors."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process; never with a traceback for a broken pipe or Ctrl-C.
+
+    Args:
+        arguments: what stands behind `noria`; None: `sys.argv`.
+    """
+    _end(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_pipes()
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="noria", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except SystemExit as error:  # click's answer to a broken pipe
+        _forget_pipes()
+        return error.code if isinstance(error.code, int) else 1
+    return result if isinstance(result, int) else 0
+
+
+def _forget_pipes() -> None:
+    """Whoever read our output is gone: what is still buffered must not raise at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+
+
+def _end(code: int) -> NoReturn:
+    """Exit, also while a handler that ignores its end still holds a thread."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if any(not thread.daemon for thread in others):
+        end_at_once(code)
+    sys.exit(code)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Leave the process now, whatever its threads do; what was printed is not lost."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(code)

@@ -1,0 +1,154 @@
+"""What every command on an application has in common: its argument, its options, how it is loaded.
+
+Knows: click, and how errors of the configuration are shown. Must not know: any single command. Nothing heavy is
+imported before an application is really loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+if TYPE_CHECKING:
+    from ...registry import Entry, Registry
+    from ..settings import Settings
+
+
+@attrs.frozen
+class Application:
+    """An application directory, and how it is to be read."""
+
+    path: str
+    overrides: tuple[str, ...] = ()
+    ignore_unknown_kinds: bool = False
+
+    def registry(self) -> Registry:
+        """Load the entries, and tell which were skipped.
+
+        Raises:
+            Invalid: the configuration has errors.
+        """
+        from ...registry import ConfigurationError, load
+        from ..runtime import known_kinds
+
+        try:
+            registry = load(
+                self.path,
+                known_kinds(),
+                overrides=self.overrides,
+                ignore_unknown_kinds=self.ignore_unknown_kinds,
+            )
+        except ConfigurationError as error:
+            raise Invalid(error) from error
+        tell_skipped(registry)
+        return registry
+
+    def settings(self) -> Settings:
+        """Read `.noria.yaml`.
+
+        Raises:
+            Invalid: the file has errors.
+        """
+        from ...registry import ConfigurationError, load_settings
+        from ..settings import Settings
+
+        try:
+            return load_settings(self.path, Settings)
+        except ConfigurationError as error:
+            raise Invalid(error) from error
+
+
+class Invalid(click.ClickException):
+    """The configuration has errors: each is shown on a line of its own on stderr; exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, error: Any) -> None:
+        super().__init__(str(error))
+        self.lines = [str(problem) for problem in error.problems]
+
+    def show(self, file: Any = None) -> None:
+        """Print every problem as `file:line:column: message`."""
+        for line in self.lines:
+            click.echo(line, file=file, err=True)
+
+
+def application_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the argument APP and the options of loading; it receives them as its first argument."""
+
+    @functools.wraps(command)
+    def with_application(
+        app: str, overrides: tuple[str, ...], *, ignore_unknown_kinds: bool, **others: Any
+    ) -> int:
+        return command(Application(app, overrides, ignore_unknown_kinds), **others)
+
+    decorated: Callable[..., int] = with_application
+    for decorate in (
+        click.option(
+            "--ignore-unknown-kinds",
+            is_flag=True,
+            help="Skip entries of kinds that noria does not have, with a warning each.",
+        ),
+        click.option(
+            "-o",
+            "--override",
+            "overrides",
+            multiple=True,
+            metavar="NS:ENTRY:FIELD=VALUE",
+            help="Replace a field before anything is checked. May be repeated; the last one wins.",
+        ),
+        click.argument("app", type=click.Path()),
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
+
+def example(*lines: str) -> str:
+    """The epilog of a command's help: command lines that can be copied."""
+    # click reads the backspace as: do not rewrap this paragraph.
+    return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])
+
+
+def tell_skipped(registry: Registry) -> None:
+    """Warn of each entry that was left out because of its kind."""
+    for skipped in registry.skipped:
+        click.echo(
+            f"{skipped.source}: warning: {skipped.id} is skipped: unknown kind {skipped.kind}", err=True
+        )
+
+
+def find_entry(registry: Registry, wanted: str) -> Entry:
+    """The entry of a full ID, or of a bare name when only one entry has it.
+
+    Raises:
+        click.UsageError: there is none, or there are several; says which is nearest.
+    """
+    from ...registry import EntryNotFound
+
+    try:
+        return registry[wanted]
+    except EntryNotFound as error:
+        named = [entry for entry in registry if entry.id.name == wanted]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            listed = ", ".join(str(entry.id) for entry in named)
+            raise click.UsageError(
+                f'ambiguous entry name "{wanted}", use full ID (namespace:name): {listed}'
+            ) from error
+        names = [entry.id.name for entry in registry]
+        raise click.UsageError(
+            f"entry not found: {wanted}{nearest(wanted, [*map(str, (e.id for e in registry)), *names])}"
+        ) from error
+
+
+def nearest(wanted: str, known: list[str]) -> str:
+    """`; did you mean app:tasks?`, or nothing when no known name is near."""
+    import difflib
+
+    found = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""

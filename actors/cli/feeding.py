@@ -1,0 +1,222 @@
+"""Feeding: JSON lines from a file or standard input into a queue.
+
+Knows: lines, JSON, a runtime's `publish_many`. Must not know: when the run ends; it is told to stop. One thread a feed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+import click
+
+from .application import nearest
+from .lines import Line, batches
+
+if TYPE_CHECKING:
+    from ...registry import Registry
+    from ..runtime import Runtime
+
+logger = logging.getLogger("noria.feed")
+
+STDIN: Final = "-"
+
+PATIENCE: Final = 0.25
+"""Seconds of waiting for room before it is looked whether to go on."""
+
+
+class Feed:
+    """One source for one queue. Its figures may be read from any thread.
+
+    Attributes:
+        queue: the queue's ID.
+        source: the path as it was given, or `<stdin>`.
+        read: lines read so far, empty ones too.
+        published: messages that the queue has taken.
+        bad: lines that could not be published.
+        taken: bytes read so far.
+        size: bytes of the whole file, None where that cannot be known.
+        blocked: whether it waits for room, or for the queue to come back, right now.
+        done: set at the end, whatever it was.
+        complete: whether the source was read to its end and all that could be published was.
+        failure: why the source could not be read to its end, or None.
+    """
+
+    def __init__(self, queue: str, path: str) -> None:
+        self.queue = queue
+        self.source = "<stdin>" if path == STDIN else path
+        self.read = 0
+        self.published = 0
+        self.bad = 0
+        self.taken = 0
+        self.size = _size(path)
+        self.blocked = False
+        self.done = threading.Event()
+        self.complete = False
+        self.failure: str | None = None
+        self._path = path
+        self._stop = threading.Event()
+
+    def start(self, runtime: Runtime) -> None:
+        """Begin, in a thread of its own."""
+        # A daemon: a thread that waits for somebody to type cannot be woken, and must not keep the process.
+        threading.Thread(target=self._run, args=(runtime,), name=f"feed {self.source}", daemon=True).start()
+
+    def stop(self) -> None:
+        """End soon; a read that waits for input is left behind."""
+        self._stop.set()
+
+    def _run(self, runtime: Runtime) -> None:
+        try:
+            with _opened(self._path) as stream:
+                for batch in batches(self._counted(stream.read)):
+                    self._feed(batch, runtime)
+                    if self._stop.is_set():
+                        return
+            self.complete = True
+        except OSError as error:
+            self.failure = f"{self.source}: {error.strerror or error}"
+            logger.error("%s", self.failure)  # noqa: TRY400 - the sentence says it all
+        finally:
+            self.done.set()
+
+    def _counted(self, read: Callable[[int], bytes | None]) -> Callable[[int], bytes | None]:
+        def counted(size: int) -> bytes | None:
+            chunk = read(size)
+            self.taken += len(chunk or b"")
+            return chunk
+
+        return counted
+
+    def _feed(self, batch: Sequence[Line], runtime: Runtime) -> None:
+        numbers, bodies = [], []
+        for line in batch:
+            if line.text is not None and not line.text.strip():
+                continue
+            try:
+                bodies.append(parsed(line))
+            except ValueError as error:
+                self._complain(line.number, str(error))
+            else:
+                numbers.append(line.number)
+        self._publish(runtime, numbers, bodies)
+        self.read = batch[-1].number
+
+    def _publish(self, runtime: Runtime, numbers: Sequence[int], bodies: Sequence[Any]) -> None:
+        from ..errors import BodyRefused, NotRunning, QueueFull, QueueUnavailable
+
+        while bodies and not self._stop.is_set():
+            try:
+                taken = len(runtime.publish_many(self.queue, bodies, timeout=PATIENCE))
+            except QueueFull as full:
+                taken = full.accepted
+            except QueueUnavailable:
+                taken = 0
+            except NotRunning:
+                return self.stop()
+            except BodyRefused as refused:
+                if len(bodies) > 1:
+                    for number, body in zip(numbers, bodies, strict=True):
+                        self._publish(runtime, [number], [body])
+                else:
+                    self._complain(numbers[0], str(refused))
+                return None
+            self.blocked = not taken
+            self.published += taken
+            numbers, bodies = numbers[taken:], bodies[taken:]
+        return None
+
+    def _complain(self, number: int, problem: str) -> None:
+        self.bad += 1
+        logger.error(
+            "%s:%d: %s",
+            self.source,
+            number,
+            problem,
+            extra={"event": "BadLine", "fields": {"queue": self.queue}},
+        )
+
+
+def parsed(line: Line) -> Any:
+    """The value of a line. Raises ValueError with what is wrong; the line itself is not repeated: it is data."""
+    if line.text is None:
+        raise ValueError("the line is too long")
+    try:
+        text = line.text.decode("utf-8-sig" if line.number == 1 else "utf-8")
+        return json.loads(text, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {error.start + 1}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg}, column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError("not JSON that can be read: nested too deeply") from error
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"not JSON: {name}")
+
+
+def _size(path: str) -> int | None:
+    file = Path(path)
+    return file.stat().st_size if path != STDIN and file.is_file() else None
+
+
+class _Input:
+    """Standard input, read without its buffer: what is there comes at once, and no lock is held at exit."""
+
+    def __init__(self) -> None:
+        buffer = sys.stdin.buffer
+        self.read: Callable[[int], bytes | None] = getattr(buffer, "raw", buffer).read
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+def _opened(path: str) -> Any:
+    return _Input() if path == STDIN else Path(path).open("rb", buffering=0)
+
+
+def feeds_of(texts: Iterable[str], registry: Registry) -> tuple[Feed, ...]:
+    """The feeds of `--publish QUEUE=FILE` options.
+
+    Raises:
+        click.UsageError: not of that form, no such queue, no such file, or standard input twice.
+    """
+    pairs = [_pair(text, registry) for text in texts]
+    if sum(path == STDIN for _, path in pairs) > 1:
+        raise click.UsageError("--publish: standard input can only be read once")
+    return tuple(Feed(queue, path) for queue, path in pairs)
+
+
+def _pair(text: str, registry: Registry) -> tuple[str, str]:
+    wanted, equals, path = text.partition("=")
+    if not (equals and wanted and path):
+        raise click.UsageError(f"--publish {text!r}: expected QUEUE=FILE, or QUEUE=- for standard input")
+    queues = [str(entry.id) for entry in registry if entry.kind == "queue.queue"]
+    named = [queue for queue in queues if wanted in (queue, queue.partition(":")[2])]
+    if len(named) != 1:
+        problem = f"ambiguous queue, use its full ID: {', '.join(named)}" if named else "queue not found"
+        hint = "" if named else nearest(wanted, queues)
+        raise click.UsageError(f"--publish {text!r}: {problem}{hint}")
+    if path != STDIN:
+        _check_file(text, path)
+    return named[0], path
+
+
+def _check_file(text: str, path: str) -> None:
+    file = Path(path)
+    if not file.exists():
+        raise click.UsageError(f"--publish {text!r}: file not found: {path}")
+    if file.is_dir():
+        raise click.UsageError(f"--publish {text!r}: {path} is a directory")
+    if not os.access(file, os.R_OK):
+        raise click.UsageError(f"--publish {text!r}: {path} cannot be read")

@@ -1,0 +1,54 @@
+"""`noria graph`: the topology as a picture.
+
+Knows: formats, and the program that makes SVG. Must not know: what is drawn (picture.py).
+"""
+
+from __future__ import annotations
+
+import click
+
+from .application import Application, application_options, example
+
+FORMATS = ("mermaid", "dot", "svg")
+
+
+@click.command(
+    "graph",
+    short_help="Draw the topology.",
+    epilog=example("noria graph examples/tasks", "noria graph examples/tasks --format svg > tasks.svg"),
+)
+@application_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="mermaid",
+    show_default=True,
+    help="svg needs the program dot of Graphviz.",
+)
+def command(application: Application, form: str) -> int:
+    """Draw the drivers, queues, consumers, functions, policies and dead letters of APP, from left to right."""
+    from .picture import LANGUAGES, dot, draw
+
+    picture = draw(application.registry())
+    if form == "svg":
+        click.get_binary_stream("stdout").write(_svg(dot(picture)))
+    else:
+        click.echo(LANGUAGES[form](picture), nl=False)
+    return 0
+
+
+def _svg(source: str) -> bytes:
+    import shutil
+    import subprocess
+
+    program = shutil.which("dot")
+    if program is None:
+        raise click.UsageError(
+            "--format svg needs the program dot, which is not installed: install Graphviz"
+            " (apt install graphviz, brew install graphviz), or use --format mermaid"
+        )
+    done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise click.ClickException(f"dot failed: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout

@@ -1,0 +1,140 @@
+"""The live view: the tree, what flows through it, and how far the feeding is.
+
+Knows: plain-data snapshots, columns, rich. Must not know: actors; it holds no reference to one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from .feeding import Feed
+    from .tally import Counts
+
+STATE_STYLES: Final = {
+    "running": "green",
+    "starting": "cyan",
+    "stopping": "cyan",
+    "failed": "bold red",
+    "unknown": "dim",
+    "stopped": "dim",
+    "exited": "dim",
+}
+
+COLUMNS: Final = ("ready", "in flight", "delayed", "busy", "done", "per s", "failed", "restarts")
+
+WINDOW: Final = 2.0
+"""Seconds over which a rate is taken."""
+
+Node = Mapping[str, Any]
+
+
+@attrs.define
+class Rates:
+    """How fast figures grow, over the last two seconds. One thread uses it.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    _clock: Callable[[], float] = time.monotonic
+    _history: dict[str, list[tuple[float, int]]] = attrs.field(factory=dict)
+
+    def rate(self, name: str, value: int) -> float:
+        """Per second, since WINDOW ago or since the first look."""
+        now = self._clock()
+        history = self._history.setdefault(name, [])
+        if history and value < history[-1][1]:
+            history.clear()  # it was restarted, and counts from zero
+        history.append((now, value))
+        while len(history) > 2 and now - history[1][0] >= WINDOW:
+            history.pop(0)
+        (then, before) = history[0]
+        return (value - before) / (now - then) if now > then else 0.0
+
+
+def view(tree: Node, feeds: Iterable[Feed], counts: Counts, rates: Rates, seconds: float) -> RenderableType:
+    """The whole view, for one moment."""
+    feeds = tuple(feeds)
+    parts: list[RenderableType] = [_table(tree, rates)]
+    if feeds:
+        parts.append(_feeding(feeds))
+    parts.append(_totals(counts, seconds))
+    return Group(*parts)
+
+
+def _table(tree: Node, rates: Rates) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    table.add_column("service", overflow="ellipsis", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for depth, node in _shown(tree):
+        table.add_row(*_row(node, depth, rates))
+    return table
+
+
+def _shown(tree: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:
+    """The services; of a consumer's workers, of which there may be a thousand, only those that do not run well."""
+    for node in tree.get("children", ()):
+        if node["kind"] != "worker" or node["state"] == "failed" or node["stuck"]:
+            yield depth, node
+        yield from _shown(node, depth + 1)
+
+
+def _row(node: Node, depth: int, rates: Rates) -> list[RenderableType]:
+    figures = node["figures"]
+    state = Text(node["state"], style=STATE_STYLES.get(node["state"], ""))
+    if node["details"] and node["state"] == "failed":
+        state.append(f" {node['details']}", style="red")
+    workers = [child for child in node["children"] if child["kind"] == "worker"]
+    busy = f"{figures['busy']}/{len(workers)}" if "busy" in figures else ""
+    done, failed, rate = "", Text(""), ""
+    if "acked" in figures:
+        done, rate = str(figures["acked"]), f"{rates.rate(node['id'], figures['acked']):.0f}"
+        failures = sum(figures.get(name, 0) for name in ("failed", "rejected", "denied"))
+        failed = Text(str(failures), style="yellow" if failures else "dim")
+    stuck = figures.get("stuck", 0)
+    return [
+        Text(f"{'  ' * depth}{node['id']}"),
+        state,
+        *(str(figures.get(name, "")) for name in ("ready", "in_flight", "delayed")),
+        Text(f"{busy} ({stuck} stuck)", style="red") if stuck else busy,
+        done,
+        rate,
+        failed,
+        Text(str(node["restarts"] or ""), style="yellow"),
+    ]
+
+
+def _feeding(feeds: Iterable[Feed]) -> Table:
+    from rich.progress_bar import ProgressBar
+
+    table = Table.grid(padding=(0, 1))
+    for feed in feeds:
+        ended = feed.done.is_set()
+        bar: RenderableType = (
+            ProgressBar(total=feed.size or 1, completed=feed.taken if feed.size else 1, width=20)
+            if feed.size is not None
+            else Text("at its end" if ended else "reading", style="dim")
+        )
+        notes = [f"{feed.published} published"]
+        notes += [f"{feed.bad} bad"] if feed.bad else []
+        notes += ["waits for room"] if feed.blocked and not ended else []
+        table.add_row(Text(f"{feed.source} -> {feed.queue}"), bar, Text(", ".join(notes)))
+    return table
+
+
+def _totals(counts: Counts, seconds: float) -> Text:
+    return Text(
+        f"{seconds:.0f} s  {counts.handled} handled, {counts.failed} failed, {counts.dead_lettered} dead-lettered,"
+        f" {counts.denied} denied  (Ctrl-C stops)",
+        style="dim",
+    )

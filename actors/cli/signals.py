@@ -1,0 +1,65 @@
+"""SIGINT and SIGTERM: the first asks for a stop, the second ends the process at once.
+
+Knows: signals. Must not know: what is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any, Final, Self
+
+from . import end_at_once
+
+WATCHED: Final = (signal.SIGINT, signal.SIGTERM)
+
+SHOW_CURSOR: Final = "\x1b[?25h"
+
+
+class Interrupted(BaseException):
+    """A signal came while the program was starting: raised in the main thread, wherever that was."""
+
+
+class Signals:
+    """Watches the two signals while it is entered.
+
+    Attributes:
+        stopping: set by the first signal.
+        interrupts: whether the first signal raises Interrupted in the main thread instead of only setting `stopping`.
+        hides_cursor: whether the terminal must get its cursor back when the process ends at once.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.interrupts = False
+        self.hides_cursor = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in WATCHED:
+                # Whoever started us with a signal ignored (nohup, a script's `&`) wants it ignored.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopping.is_set():
+            self._end(number)
+        self.stopping.set()
+        if self.interrupts:
+            self.interrupts = False
+            raise Interrupted
+
+    def _end(self, number: int) -> None:
+        name = signal.Signals(number).name
+        shown = SHOW_CURSOR if self.hides_cursor else ""
+        # Not through sys.stderr: the interrupted thread may be in the middle of writing there.
+        os.write(2, f"{shown}\nnoria: second {name}: ended at once\n".encode())
+        end_at_once(128 + number)
