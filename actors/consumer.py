@@ -21,6 +21,7 @@ from .mailbox import Control
 from .outcome import Nack
 from .pool import Buffer
 from .restart import Backoff, Restart
+from .supervision_errors import ChildStuck
 from .supervisor import Supervisor
 from .worker import Retire, Worker
 
@@ -159,7 +160,7 @@ class Consumer(Supervisor):
         if worker is None:
             return
         self._gone.add(worker)
-        if error is not None:
+        if error is not None and not isinstance(error, ChildStuck):  # a stuck one still has its delivery
             worker.give_back(error)
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans())
         # A wake-up that was meant for it must not die with it.
@@ -261,7 +262,7 @@ class Consumer(Supervisor):
             WorkersUnfinished: some handlers did not end in time.
         """
         abandoned = self._give_back()
-        self._report(abandoned)
+        self._report(abandoned, tuple(unfinished))
         if unfinished:
             raise WorkersUnfinished(str(self._binding.consumer), unfinished, abandoned)
 
@@ -273,7 +274,7 @@ class Consumer(Supervisor):
         self._subscription.close()
         return abandoned
 
-    def _report(self, abandoned: tuple[str, ...]) -> None:
+    def _report(self, abandoned: tuple[str, ...], unfinished: tuple[str, ...]) -> None:
         drain = self._drain
         if drain is None:
             return
@@ -284,6 +285,7 @@ class Consumer(Supervisor):
                 settled=drain.held - len(abandoned),
                 returned=drain.returned,
                 abandoned=abandoned,
+                unfinished=unfinished,
                 seconds=time.monotonic() - drain.since,
             )
         )

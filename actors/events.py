@@ -63,6 +63,7 @@ class ConsumerDrained(Event):
         settled: those of them whose ending reached the driver.
         returned: deliveries that no handler had seen, back at the head of the queue.
         abandoned: IDs of messages whose workers did not finish; they are back in the queue.
+        unfinished: the workers that were still busy when the time was up.
         seconds: how long the stop took.
     """
 
@@ -71,4 +72,5 @@ class ConsumerDrained(Event):
     settled: int
     returned: int
     abandoned: tuple[str, ...]
+    unfinished: tuple[str, ...]
     seconds: float

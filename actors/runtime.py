@@ -46,6 +46,7 @@ class DrainReport:
         settled: those of them whose ending reached the driver.
         returned: deliveries that no handler had seen, back in their queues.
         abandoned: IDs of messages whose handlers did not finish; they are back in their queues, too.
+        unfinished: the workers that had them, as `consumer/worker`.
         seconds: how long the whole stop took.
     """
 
@@ -53,6 +54,7 @@ class DrainReport:
     settled: int
     returned: int
     abandoned: tuple[str, ...]
+    unfinished: tuple[str, ...]
     seconds: float
 
 
@@ -163,19 +165,20 @@ class Runtime:
         with self._changing:
             supervision, self._supervision = self._supervision, None
         if supervision is None:
-            return DrainReport(finished=0, settled=0, returned=0, abandoned=(), seconds=0.0)
+            return DrainReport(finished=0, settled=0, returned=0, abandoned=(), unfinished=(), seconds=0.0)
         began = time.monotonic()
         drains: list[ConsumerDrained] = []
         unsubscribe = self.bus.subscribe(drains.append, ConsumerDrained)
-        unfinished: tuple[str, ...] = ()
+        left: tuple[str, ...] = ()
         try:
             supervision.stop(limit)
         except StopTimeout as error:
-            unfinished = error.unfinished
+            left = error.unfinished
         finally:
             unsubscribe()
             self._topology.close()
         report = _summed(drains, time.monotonic() - began)
+        unfinished = tuple(dict.fromkeys((*report.unfinished, *left)))
         if unfinished or report.abandoned:
             raise StopIncomplete(report, unfinished)
         return report
@@ -375,5 +378,6 @@ def _summed(drains: Iterable[ConsumerDrained], seconds: float) -> DrainReport:
         settled=sum(drain.settled for drain in drains),
         returned=sum(drain.returned for drain in drains),
         abandoned=tuple(id_ for drain in drains for id_ in drain.abandoned),
+        unfinished=tuple(f"{drain.consumer}/{worker}" for drain in drains for worker in drain.unfinished),
         seconds=seconds,
     )

@@ -35,6 +35,8 @@ class AccessDenied(NoriaError):
         decision: The decision, with `.policy` and `.reason`.
     """
 
+    retryable = False  # said in so many words: trying again cannot help, so no supervisor does
+
     def __init__(self, principal: Principal | None, action: str, resource: str, decision: Decision) -> None:
         who = "nobody" if principal is None else principal.id
         super().__init__(f"{who} may not {action} on {resource!r}: {decision.reason}")
