@@ -45,11 +45,9 @@ class LazyCommands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown command names the nearest."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            error.message += nearest(args[0], list(COMMANDS)).replace("; did", " Did")
-            raise
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"no such command: {args[0]}{nearest(args[0], list(COMMANDS))}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001
@@ -78,6 +76,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 )
 def cli() -> None:
     """Queues, consumers and workers as supervised, authorised actors."""
+
+
+@cli.result_callback()
+@click.pass_context
+def _exit_with(ctx: click.Context, code: int) -> None:
+    ctx.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

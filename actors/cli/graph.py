@@ -28,13 +28,13 @@ FORMATS = ("mermaid", "dot", "svg")
 )
 def command(application: Application, form: str) -> int:
     """Draw the drivers, queues, consumers, functions, policies and dead letters of APP, from left to right."""
-    from .picture import LANGUAGES, dot, draw
+    from .picture import dot, draw, mermaid
 
     picture = draw(application.registry())
     if form == "svg":
-        click.get_binary_stream("stdout").write(_svg(dot(picture)))
+        click.echo(_svg(dot(picture)), nl=False)
     else:
-        click.echo(LANGUAGES[form](picture), nl=False)
+        click.echo(mermaid(picture) if form == "mermaid" else dot(picture), nl=False)
     return 0
 
 

@@ -28,7 +28,7 @@ STATE_STYLES: Final = {
     "exited": "dim",
 }
 
-COLUMNS: Final = ("ready", "in flight", "delayed", "busy", "done", "per s", "failed", "restarts")
+COLUMNS: Final = ("ready", "flight", "delayed", "busy", "done", "per s", "failed")
 
 WINDOW: Final = 2.0
 """Seconds over which a rate is taken."""
@@ -71,11 +71,12 @@ def view(tree: Node, feeds: Iterable[Feed], counts: Counts, rates: Rates, second
 
 
 def _table(tree: Node, rates: Rates) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", expand=False)
+    # In a narrow terminal it is the names that give way, not the figures.
     table.add_column("service", overflow="ellipsis", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    table.add_column("state", min_width=8)
     for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for depth, node in _shown(tree):
         table.add_row(*_row(node, depth, rates))
     return table
@@ -92,8 +93,10 @@ def _shown(tree: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:
 def _row(node: Node, depth: int, rates: Rates) -> list[RenderableType]:
     figures = node["figures"]
     state = Text(node["state"], style=STATE_STYLES.get(node["state"], ""))
+    if node["restarts"]:
+        state.append(f", again {node['restarts']}", style="yellow")
     if node["details"] and node["state"] == "failed":
-        state.append(f" {node['details']}", style="red")
+        state.append(f": {node['details']}", style="red")
     workers = [child for child in node["children"] if child["kind"] == "worker"]
     busy = f"{figures['busy']}/{len(workers)}" if "busy" in figures else ""
     done, failed, rate = "", Text(""), ""
@@ -110,7 +113,6 @@ def _row(node: Node, depth: int, rates: Rates) -> list[RenderableType]:
         done,
         rate,
         failed,
-        Text(str(node["restarts"] or ""), style="yellow"),
     ]
 
 

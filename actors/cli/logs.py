@@ -63,7 +63,7 @@ def handler_for(form: Format, console: Console | None) -> logging.Handler:
 
 
 @contextmanager
-def logging_to(handler: logging.Handler, level: str) -> Iterator[Callable[[logging.LogRecord], None]]:
+def logging_to(handler: logging.Handler, level: str) -> Iterator[Callable[[logging.LogRecord], object]]:
     """Send everything that is logged to one handler, and only there; yields what writes a record past the level.
 
     Loggers are left as they were found.

@@ -6,7 +6,7 @@ the same text, byte for byte; no value of `${env:…}` is in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -200,6 +200,3 @@ def _dot_text(lines: tuple[str, ...]) -> str:
     )
     joined = "\\n".join(escaped)
     return f'"{joined}"'
-
-
-LANGUAGES: Final[Mapping[str, Callable[[Picture], str]]] = {"mermaid": mermaid, "dot": dot}

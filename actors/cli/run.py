@@ -18,7 +18,7 @@ import click
 from .application import Application, Invalid, application_options, example, tell_skipped
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from ..runtime import Runtime
     from .feeding import Feed
@@ -196,11 +196,12 @@ def _live(console: Console, session: Session, tally: Tally, signals: Signals) ->
 
     from .live import Rates, view
 
-    rates, began = Rates(), time.monotonic()
+    rates, began, tree = Rates(), time.monotonic(), dict[str, Any]()
 
-    def now() -> Any:
-        seconds = time.monotonic() - began
-        return view(session.runtime.tree(), session.feeds, tally.counts(), rates, seconds)
+    def now() -> RenderableType:
+        # A runtime that has stopped has no tree any more: its last one stays.
+        tree.update(session.runtime.tree())
+        return view(tree, session.feeds, tally.counts(), rates, time.monotonic() - began)
 
     signals.hides_cursor = True
     with Live(get_renderable=now, console=console, refresh_per_second=5, redirect_stdout=sys.stdout.isatty()):

@@ -80,7 +80,8 @@ def greet(body):
         raise Reject("expected an object")  # straight to the dead-letter queue
     if "name" not in body:
         raise ValueError("nobody to greet")  # tried again, three times in all
-    print(f"Hello, {body['name']}! (attempt {message.attempt})")
+    # In one piece: four workers print at once.
+    print(f"Hello, {body['name']}! (attempt {message.attempt})\\n", end="")
 '''
 
 _INPUT: Final = """\

@@ -1,0 +1,475 @@
+"""run: the installed program as a process, with its signals, exit codes and output."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from noria.actors.cli.lines import BATCH, LONGEST, batches
+
+SLOW = """
+import threading
+release = threading.Event()
+
+def handler(body):
+    from noria.actors import context
+    print("began", body, flush=True)
+    if body == "stubborn":
+        threading.Event().wait()
+    context().cancelled.wait()
+    print("ended", body, flush=True)
+"""
+
+
+def events(stderr: str) -> list[dict]:
+    return [json.loads(line) for line in stderr.splitlines()]
+
+
+def ended(stderr: str) -> dict:
+    return next(line for line in events(stderr) if line.get("event") == "RunEnded")
+
+
+def test_until_idle_handles_everything_and_ends(run, application):
+    app = application(**{"in.jsonl": "1\n\n2\n   \n3"})
+    code, stdout, stderr = run("run", app, "--publish", "app:tasks=app/in.jsonl", "--until-idle")
+
+    assert code == 0
+    assert sorted(stdout.splitlines()) == ["handled 1", "handled 2", "handled 3"]
+    summary = ended(stderr)
+    assert summary["handled"] == 3
+    assert summary["problems"] == []
+    assert summary["fed"] == [{"source": "app/in.jsonl", "queue": "app:tasks", "published": 3, "bad": 0}]
+    assert summary["drain"]["abandoned"] == []
+
+
+def test_dead_letters_are_told_and_are_no_failure_of_the_run(run, application):
+    app = application(**{"in.jsonl": '"good"\n"bad"\n'})
+    code, _, stderr = run(
+        "run", app, "--publish", "tasks=app/in.jsonl", "--until-idle", "--log-format", "text"
+    )
+
+    assert code == 0
+    assert "1 handled, 1 failed and delivered again, 1 dead-lettered, 0 denied" in stderr
+    assert "  left     app:dead: 1 message, which nobody consumes\n" in stderr
+    assert "came here: 1 max_attempts; last: " in stderr
+    assert "2 attempts: ValueError: no good" in stderr
+    assert "gone with this process (memory driver)" in stderr
+
+
+def test_a_denied_message_is_counted_and_dead_lettered(run, application):
+    definition = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - {name: dead, kind: queue.queue, driver: memory}
+  - {name: tasks, kind: queue.queue, driver: memory, dead_letter: {queue: dead}}
+  - name: worker
+    kind: queue.consumer
+    queue: tasks
+    func: handle
+    lifecycle: {auto_start: true, security: {actor: {id: acme}, policies: [none]}}
+  - {name: handle, kind: function.python, source: file://handlers.py}
+  - {name: none, kind: security.policy, policy: {actions: "*", resources: "*", effect: deny}}
+"""
+    app = application(definition, **{"in.jsonl": "1\n"})
+    code, stdout, stderr = run("run", app, "--publish", "tasks=app/in.jsonl", "--until-idle")
+
+    assert code == 0
+    assert stdout == ""
+    assert ended(stderr)["denied"] == 1
+    assert ended(stderr)["left"] == {"app:dead": 1}
+
+
+def test_a_bad_line_is_told_with_its_number_and_the_rest_is_published(run, application):
+    app = application(**{"in.jsonl": '{"a": 1}\n{oops\nNaN\n"after"\n'})
+    code, stdout, stderr = run(
+        "run", app, "--publish", "app:tasks=app/in.jsonl", "--until-idle", "--log-format", "text"
+    )
+
+    assert code == 1
+    assert "handled after" in stdout
+    assert " app/in.jsonl:2: not JSON: Expecting property name" in stderr
+    assert " app/in.jsonl:3: not JSON: NaN" in stderr
+    assert "4: " not in stderr.partition("stopped after")[0]
+    assert "  problem  2 input lines could not be published\n" in stderr
+
+
+def test_bytes_that_are_no_text_are_a_bad_line(run, application):
+    app = application()
+    (app / "in.jsonl").write_bytes(b'\xef\xbb\xbf"with a mark"\n"\xff"\n')
+    code, stdout, stderr = run("run", app, "--publish", "tasks=app/in.jsonl", "--until-idle")
+
+    assert code == 1
+    assert stdout == "handled with a mark\n"
+    assert "app/in.jsonl:2: not UTF-8: byte 2" in stderr
+
+
+def test_several_sources_are_fed_at_once(run, application):
+    app = application(**{"a.jsonl": "1\n2\n", "b.jsonl": "3\n"})
+    code, stdout, _ = run(
+        "run",
+        app,
+        *("--publish", "tasks=app/a.jsonl", "--publish", "tasks=app/b.jsonl", "--publish", "tasks=-"),
+        "--until-idle",
+        text="4\n",
+    )
+
+    assert code == 0
+    assert sorted(stdout.split()) == sorted(["handled", "1", "handled", "2", "handled", "3", "handled", "4"])
+
+
+def test_a_full_queue_makes_the_feeder_wait(run, application):
+    lines = "".join(f"{number}\n" for number in range(2000))
+    app = application(handlers="def handler(body): pass\n", **{"in.jsonl": lines})
+    code, _, stderr = run(
+        "run", app, "-o", "app:tasks:options.max_length=10", "--publish", "tasks=app/in.jsonl", "--until-idle"
+    )
+
+    assert code == 0
+    assert ended(stderr)["handled"] == 2000
+
+
+def test_what_is_typed_is_published_line_by_line(start, application):
+    running = start("run", application(), "--publish", "app:tasks=-", "--until-idle")
+
+    running.say("1")
+    running.wait_for("handled 1")
+    running.say("2")
+    running.wait_for("handled 2")
+    code, stdout, _ = running.end('"last, without an end of line"')
+    assert code == 0
+    assert stdout == "handled last, without an end of line\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_gracefully(start, application, number):
+    running = start("run", application(handlers=SLOW), "--publish", "app:tasks=-")
+    running.say("1")
+    running.wait_for("began 1")
+
+    running.signal(number)
+    code, stdout, stderr = running.end()
+
+    assert code == 0
+    assert stdout == "ended 1\n"
+    summary = ended(stderr)
+    assert summary["handled"] == 1
+    assert summary["drain"]["finished"] == 1
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_at_once(start, application, number, expected):
+    running = start("run", application(handlers=SLOW), "--publish", "app:tasks=-", "--log-level", "debug")
+    running.say('"stubborn"')
+    running.wait_for("began stubborn")
+
+    running.signal(number)
+    running.wait_for("ChildStopped", "stderr")  # the other worker has stopped: the stop is under way
+    running.signal(number)
+    code, _, stderr = running.end()
+
+    assert code == expected
+    assert f"noria: second {number.name}: ended at once" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_handler_that_does_not_finish_is_named_and_the_process_ends(start, application):
+    running = start("run", application(handlers=SLOW), "--publish", "app:tasks=-", "--stop-timeout", "0.5")
+    running.say('"stubborn"')
+    running.wait_for("began stubborn")
+
+    running.signal(signal.SIGTERM)
+    code, _, stderr = running.end()
+    summary = ended(stderr)
+
+    assert code == 1
+    assert len(summary["drain"]["abandoned"]) == 1
+    assert summary["drain"]["abandoned"][0] in summary["problems"][0]
+    assert summary["left"] == {"app:tasks": 1}
+
+
+def test_a_signal_while_starting_ends_the_start(start, application):
+    handlers = "import sys, threading\nprint('importing', flush=True)\nthreading.Event().wait()\n"
+    running = start("run", application(handlers=handlers + "def handler(body): pass\n"))
+    running.wait_for("importing")
+
+    running.signal(signal.SIGINT)
+    code, _, stderr = running.end()
+
+    assert code == 0
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("publish", "message"),
+    [
+        ("app:task=app/in.jsonl", "queue not found; did you mean app:tasks?"),
+        ("tasks", "expected QUEUE=FILE, or QUEUE=- for standard input"),
+        ("tasks=app/missing.jsonl", "file not found: app/missing.jsonl"),
+        ("tasks=app", "app is a directory"),
+    ],
+)
+def test_a_wrong_publish_is_a_usage_error_before_anything_starts(noria, application, publish, message):
+    result = noria("run", application(), "--publish", publish)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "child started" not in result.stderr
+
+
+def test_a_bare_queue_name_may_not_be_ambiguous(noria, application):
+    app = application(
+        **{"b.yaml": "namespace: b\nentries:\n  - {name: tasks, kind: queue.queue, driver: app:memory}\n"}
+    )
+    result = noria("run", app, "--publish", "tasks=-")
+
+    assert result.exit_code == 2
+    assert "ambiguous queue, use its full ID: app:tasks, b:tasks" in result.stderr
+
+
+def test_standard_input_is_read_once(noria, application):
+    result = noria("run", application(), "--publish", "tasks=-", "--publish", "dead=-")
+
+    assert result.exit_code == 2
+    assert "standard input can only be read once" in result.stderr
+
+
+def test_configuration_errors_exit_2(noria, application):
+    result = noria("run", application("namespace: app\nentries:\n  - {name: q, kind: queue.queue}\n"))
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("app/app.yaml:3:5: app:q: ")
+
+
+def test_a_handler_that_cannot_be_imported_exits_2_with_its_place(run, application):
+    app = application(handlers="import nowhere_at_all\ndef handler(body): pass\n")
+    code, _, stderr = run("run", app, "--log-format", "text")
+
+    assert code == 2
+    assert "handlers.py:1: app:handle: ModuleNotFoundError: No module named 'nowhere_at_all'" in stderr
+
+
+def test_modules_of_the_application_are_found(run, application):
+    definition = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - {name: tasks, kind: queue.queue, driver: memory}
+  - {name: worker, kind: queue.consumer, queue: tasks, func: handle, lifecycle: {auto_start: true}}
+  - {name: handle, kind: function.python, module: my_handlers}
+"""
+    app = application(definition, **{"my_handlers.py": "def handler(body): print('mine', body)\n"})
+    code, stdout, _ = run("run", app, "--publish", "tasks=-", "--until-idle", text="1\n")
+
+    assert code == 0
+    assert stdout == "mine 1\n"
+
+
+def test_unknown_kinds_are_skipped_with_a_warning(run, application):
+    app = application(**{"web.yaml": "namespace: web\nentries:\n  - {name: home, kind: http.endpoint}\n"})
+    code, _, stderr = run("run", app, "--until-idle", "--ignore-unknown-kinds")
+
+    assert code == 0
+    assert "app/web.yaml:3:5: warning: web:home is skipped: unknown kind http.endpoint\n" in stderr
+
+
+BROKEN = """
+import os, sys
+sys.path.insert(0, os.path.dirname(__file__))
+
+from noria.actors.consumer import Consumer
+
+original = Consumer.on_children_started
+
+def failing(self):
+    if not os.path.exists("healthy"):
+        raise RuntimeError("no backend today")
+    original(self)
+
+Consumer.on_children_started = failing
+
+def handler(body):
+    os.remove("healthy")
+    from noria.actors import context
+    raise ValueError("again")
+"""
+
+
+def test_a_required_service_that_cannot_start_exits_1_and_is_named(run, application):
+    app = application(handlers=BROKEN)
+    code, _, stderr = run(
+        "run",
+        app,
+        *(
+            "-o",
+            "app:worker:lifecycle.restart.max_attempts=1",
+            "-o",
+            "app:worker:lifecycle.restart.initial_delay=10ms",
+        ),
+        *("--log-format", "text", "--until-idle"),
+    )
+
+    assert code == 1
+    assert "app:worker did not start: RuntimeError: no backend today" in stderr
+
+
+@pytest.fixture
+def optional_worker(application):
+    """An application whose only consumer gives up at once, without failing the start."""
+    application(handlers=BROKEN)
+    return [
+        "run",
+        "app",
+        *("-o", "app:worker:lifecycle.restart.max_attempts=1", "-o", "app:worker:lifecycle.startup=optional"),
+        *("-o", "app:worker:lifecycle.restart.initial_delay=10ms", "--publish", "tasks=-"),
+    ]
+
+
+def test_until_idle_does_not_wait_for_a_consumer_that_has_given_up(run, optional_worker):
+    code, _, stderr = run(*optional_worker, "--until-idle", text="1\n2\n")
+
+    assert code == 1
+    problems = ended(stderr)["problems"]
+    assert "app:tasks still holds 2 messages: app:worker gave up" in problems
+    assert any(
+        problem.startswith("app:worker gave up: ") and "no backend today" in problem for problem in problems
+    )
+    assert ended(stderr)["left"] == {"app:tasks": 2}
+
+
+def test_until_idle_does_not_feed_a_full_queue_that_nobody_will_empty(run, optional_worker):
+    code, _, stderr = run(*optional_worker, "--until-idle", text="1\n" * 300)
+
+    assert code == 1
+    assert ended(stderr)["left"] == {"app:tasks": 100}
+    assert any(
+        "app:tasks takes no more and nothing consumes it" in each for each in ended(stderr)["problems"]
+    )
+
+
+def test_without_until_idle_the_program_goes_on_and_exits_1_at_the_end(start, optional_worker):
+    running = start(*optional_worker)
+    running.wait_for("ChildGaveUp", "stderr")
+    running.signal(signal.SIGTERM)
+    code, _, stderr = running.end()
+
+    assert code == 1
+    assert ended(stderr)["problems"][0].startswith("app:worker gave up: ")
+
+
+def test_until_idle_does_not_wait_for_a_consumer_that_is_not_started(run, application):
+    code, _, stderr = run(
+        "run",
+        application(),
+        *("-o", "app:worker:lifecycle.auto_start=false", "--publish", "tasks=-", "--until-idle"),
+        text="1\n",
+    )
+
+    assert code == 0
+    assert ended(stderr)["left"] == {"app:tasks": 1}
+
+
+def test_log_lines_are_json_and_hold_no_body(run, application):
+    code, _, stderr = run(
+        "run",
+        application(),
+        "--publish",
+        "tasks=-",
+        "--until-idle",
+        "--log-level",
+        "debug",
+        text='"my-secret"\n',
+    )
+    lines = events(stderr)
+
+    assert code == 0
+    assert "my-secret" not in stderr
+    assert all({"time", "level", "logger", "text"} <= set(line) for line in lines)
+    assert [line["event"] for line in lines].count("MessageAcked") == 1
+    started = [line["child"] for line in lines if line["event"] == "ChildStarted" and line["level"] == "info"]
+    assert started == ["app:memory", *sorted(started[1:-1]), "app:worker"]
+
+
+def test_log_level_and_format_come_from_the_settings(run, application):
+    app = application(**{".noria.yaml": "logger: {level: error, format: text}\n"})
+    code, _, stderr = run("run", app, "--until-idle")
+
+    assert code == 0
+    assert stderr.startswith("stopped after ")
+
+
+def test_a_handlers_own_logging_is_printed_once(run, application):
+    handlers = "import logging\ndef handler(body): logging.getLogger('mine').warning('saw %s', body)\n"
+    code, _, stderr = run(
+        "run", application(handlers=handlers), "--publish", "tasks=-", "--until-idle", text="1\n"
+    )
+
+    assert code == 0
+    assert [line["text"] for line in events(stderr) if line["logger"] == "mine"] == ["saw 1"]
+
+
+# ---- lines ---------------------------------------------------------------------------------------------
+
+
+def lines_of(*chunks: bytes) -> list[list[tuple[int, bytes | None]]]:
+    pieces = iter(chunks)
+    return [[(line.number, line.text) for line in batch] for batch in batches(lambda _: next(pieces, b""))]
+
+
+def test_lines_come_as_they_are_read():
+    assert lines_of(b"a\nb\nc", b"d\n", b"e") == [[(1, b"a"), (2, b"b")], [(3, b"cd")], [(4, b"e")]]
+
+
+def test_many_lines_are_cut_into_batches():
+    made = lines_of(b"x\n" * (BATCH + 1))
+
+    assert [len(batch) for batch in made] == [BATCH, 1]
+
+
+def test_an_endless_line_is_not_kept():
+    made = lines_of(b"x" * LONGEST, b"x", b"y\nshort\n")
+
+    assert made == [[(1, None), (2, b"short")]]
+
+
+# ---- the live view -------------------------------------------------------------------------------------
+
+
+def test_a_terminal_gets_a_live_view_with_log_lines_above_it(application):
+    pty = pytest.importorskip("pty")
+    import os
+    import subprocess
+
+    app = application(**{"in.jsonl": '1\n"bad"\n'})
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("noria")),
+            *("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle"),
+        ],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color"},
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while chunk := os.read(master, 65536):
+            shown += chunk
+    except OSError:  # Linux' way to say that the other end is closed
+        pass
+    finally:
+        os.close(master)
+    text = shown.decode()
+
+    assert process.wait(60) == 0
+    assert "handled 1" in text
+    assert "child started" in text
+    assert "app:worker" in text
+    assert "(Ctrl-C stops)" in text
+    assert "\x1b[?25h" in text
+    assert "stopped after" in text.rpartition("\x1b[?25h")[2]
