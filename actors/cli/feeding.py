@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -83,13 +84,16 @@ class Feed:
         except OSError as error:
             self.failure = f"{self.source}: {error.strerror or error}"
             logger.error("%s", self.failure)  # noqa: TRY400 - the sentence says it all
+        except Exception as error:
+            self.failure = f"{self.source}: stopped after line {self.read}: {type(error).__name__}: {error}"
+            logger.exception("%s", self.failure)
         finally:
             self.done.set()
 
-    def _counted(self, read: Callable[[int], bytes | None]) -> Callable[[int], bytes | None]:
-        def counted(size: int) -> bytes | None:
+    def _counted(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        def counted(size: int) -> bytes:
             chunk = read(size)
-            self.taken += len(chunk or b"")
+            self.taken += len(chunk)
             return chunk
 
         return counted
@@ -172,7 +176,13 @@ class _Input:
 
     def __init__(self) -> None:
         buffer = sys.stdin.buffer
-        self.read: Callable[[int], bytes | None] = getattr(buffer, "raw", buffer).read
+        self._stream = getattr(buffer, "raw", buffer)
+
+    def read(self, size: int) -> bytes:
+        """As a file's; also where somebody has made standard input non-blocking."""
+        while (chunk := self._stream.read(size)) is None:
+            select.select([self._stream], [], [])
+        return bytes(chunk)
 
     def __enter__(self) -> Self:
         return self

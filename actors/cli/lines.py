@@ -24,7 +24,7 @@ class Line:
     text: bytes | None
 
 
-def batches(read: Callable[[int], bytes | None]) -> Iterator[list[Line]]:
+def batches(read: Callable[[int], bytes]) -> Iterator[list[Line]]:
     """The lines of a stream, in batches of at most BATCH: each read gives what is there, and no batch waits for more.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from .signals import Interrupted, Signals
+from .signals import Signals
 
 if TYPE_CHECKING:
     from ...registry import EntryID
@@ -72,17 +72,19 @@ class Session:
         Raises:
             FunctionBroken, StartFailed: as `Runtime.start`.
         """
-        self._signals.interrupts = True
         try:
+            self._signals.interrupts = True
             self.runtime.start()
         except BaseException:
             # An interrupted import of a handler looks like a broken handler.
-            if self._signals.stopping.is_set():
-                return False
-            raise
+            if not self._signals.stopping.is_set():
+                raise
         finally:
             self._signals.interrupts = False
-        return not self._signals.stopping.is_set()
+        if self._signals.stopping.is_set():
+            self._stop(Ending())
+            return False
+        return True
 
     def go_on(self) -> Ending:
         """Feed and wait until the run is over, then stop."""
@@ -93,10 +95,9 @@ class Session:
         try:
             while not self._signals.stopping.wait(GLANCE) and not self._is_over(ending):
                 pass
-        except Interrupted:
-            pass
-        ending.problems += [f"{service} gave up: {error}" for service, error in self.runtime.failures.items()]
-        self._stop(ending)
+            ending.problems += [f"{name} gave up: {error}" for name, error in self.runtime.failures.items()]
+        finally:
+            self._stop(ending)
         ending.problems += [feed.failure for feed in self.feeds if feed.failure]
         bad = sum(feed.bad for feed in self.feeds)
         if bad:
@@ -125,14 +126,15 @@ class Session:
         feed.stop()
 
     def _is_idle(self, unserved: Mapping[str, str], ending: Ending) -> bool:
-        from ..errors import NotIdle, NotRunning
+        from ...registry import NoriaError
+        from ..errors import NotIdle
 
         try:
             self.runtime.wait_idle(timeout=GLANCE)
-        except NotRunning:
-            return True
         except NotIdle as error:
             return self._is_stuck(error.waiting, unserved, ending)
+        except NoriaError:
+            return False  # a backend that cannot be asked now: its driver is being restarted
         return True
 
     def _is_stuck(self, waiting: Mapping[str, int], unserved: Mapping[str, str], ending: Ending) -> bool:

@@ -35,7 +35,9 @@ class Summary:
                 for feed in self.session.feeds
             ],
             "left": dict(self.ending.lying),
-            "drain": attrs.asdict(report) if report is not None else None,
+            "drain": {**attrs.asdict(report), "seconds": round(report.seconds, 3)}
+            if report is not None
+            else None,
             "problems": list(self.ending.problems),
         }
 
@@ -62,25 +64,25 @@ class Summary:
 
     def _left(self, queue: str) -> Iterator[str]:
         count = self.ending.lying[queue]
-        yield f"  left     {queue}: {count} {'message' if count == 1 else 'messages'}{self._whose(queue)}"
+        consumers = self._consumers(queue)
+        whose = f"for {', '.join(consumers)}" if consumers else "which nobody consumes"
+        yield f"  left     {queue}: {count} {'message' if count == 1 else 'messages'}, {whose}"
         reasons = self.tally.reasons.get(queue)
         if reasons:
             listed = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
             last = self.tally.last[queue]
-            yield f"             came here: {listed}; last: {last.message}, {_attempts(last.attempts)}: {last.error}"
+            yield f"           dead letters: {listed}; each is in the log as `message dead lettered`"
+            yield f"           the last: {last.message}, {_attempts(last.attempts)}: {last.error}"
         if not self._is_durable(queue):
-            yield (
-                "             gone with this process (memory driver); to handle them, give the queue a"
-                " queue.consumer; to see each one's error, look for `message dead lettered` in the log"
-            )
+            hint = "" if consumers else "; to handle them, declare a queue.consumer for this queue"
+            yield f"           gone with this process: its driver keeps them in memory{hint}"
 
-    def _whose(self, queue: str) -> str:
-        consumers = [
+    def _consumers(self, queue: str) -> list[str]:
+        return [
             str(entry.id)
             for entry in self.session.runtime.registry
             if entry.kind == "queue.consumer" and str(entry.config.queue) == queue
         ]
-        return f" for {', '.join(consumers)}" if consumers else ", which nobody consumes"
 
     def _is_durable(self, queue: str) -> bool:
         from ..entries import DRIVERS

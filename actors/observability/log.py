@@ -103,6 +103,8 @@ class LogSink:
             return logging.DEBUG
         if isinstance(event, ConsumerDrained) and event.abandoned:
             return logging.ERROR
+        if isinstance(event, ChildStopped) and event.error is not None:
+            return logging.WARNING
         return LEVELS.get(type(event), logging.INFO)
 
 

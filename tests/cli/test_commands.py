@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,31 @@ def test_the_module_is_the_program():
     )
 
     assert done.stdout.startswith("noria ")
+
+
+def test_ctrl_c_is_no_traceback(start, application, tmp_path):
+    """While the program waits for another one, which tells through a named pipe that it has begun."""
+    app, pipe = application(), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    _program(
+        tmp_path,
+        f"open({str(pipe)!r}, 'w').close()\nimport os, sys, threading\nos.dup2(os.open(os.devnull, os.O_WRONLY), 2)\nthreading.Event().wait()\n",
+    )
+    running = start(
+        "graph",
+        app,
+        "--format",
+        "svg",
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    pipe.read_text()
+    os.killpg(running.process.pid, signal.SIGINT)
+    code, stdout, stderr = running.end()
+
+    assert code == 130
+    assert stdout == ""
+    assert stderr.strip() == ""
 
 
 # ---- check ---------------------------------------------------------------------------------------------

@@ -53,9 +53,10 @@ def test_dead_letters_are_told_and_are_no_failure_of_the_run(run, application):
     assert code == 0
     assert "1 handled, 1 failed and delivered again, 1 dead-lettered, 0 denied" in stderr
     assert "  left     app:dead: 1 message, which nobody consumes\n" in stderr
-    assert "came here: 1 max_attempts; last: " in stderr
+    assert "dead letters: 1 max_attempts; each is in the log as `message dead lettered`" in stderr
+    assert "message dead lettered  queue=app:tasks" in stderr
     assert "2 attempts: ValueError: no good" in stderr
-    assert "gone with this process (memory driver)" in stderr
+    assert "gone with this process: its driver keeps them in memory; to handle them, declare a" in stderr
 
 
 def test_a_denied_message_is_counted_and_dead_lettered(run, application):
@@ -186,8 +187,7 @@ def test_a_handler_that_does_not_finish_is_named_and_the_process_ends(start, app
     summary = ended(stderr)
 
     assert code == 1
-    assert len(summary["drain"]["abandoned"]) == 1
-    assert summary["drain"]["abandoned"][0] in summary["problems"][0]
+    assert "app:worker/worker-" in summary["problems"][0]
     assert summary["left"] == {"app:tasks": 1}
 
 
@@ -201,6 +201,27 @@ def test_a_signal_while_starting_ends_the_start(start, application):
 
     assert code == 0
     assert "Traceback" not in stderr
+
+
+def test_a_signal_while_a_service_is_retried_ends_the_start(start, application):
+    running = start(
+        "run", application(handlers=BROKEN), "-o", "app:worker:lifecycle.restart.initial_delay=50ms"
+    )
+    running.wait_for("ChildFailed", "stderr")
+
+    running.signal(signal.SIGTERM)
+    code, _, stderr = running.end()
+
+    assert code == 0
+    assert "Traceback (most recent call last):\n  File" not in stderr.rpartition("}\n")[2]
+
+
+def test_a_file_that_goes_bad_while_it_is_read_is_a_failure(run, application):
+    app = application()
+    code, _, stderr = run("run", app, "--publish", "tasks=/proc/self/mem", "--until-idle")
+
+    assert code == 1
+    assert any(problem.startswith("/proc/self/mem: ") for problem in ended(stderr)["problems"])
 
 
 @pytest.mark.parametrize(
