@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from .signals import Signals
+from .signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     from ...registry import EntryID
@@ -73,6 +73,16 @@ class Session:
             FunctionBroken, StartFailed: as `Runtime.start`.
         """
         try:
+            self._begin()
+        except Interrupted:
+            pass  # a signal in the very moment when starting had ended
+        if self._signals.stopping.is_set():
+            self._stop(Ending())
+            return False
+        return True
+
+    def _begin(self) -> None:
+        try:
             self._signals.interrupts = True
             self.runtime.start()
         except BaseException:
@@ -81,10 +91,6 @@ class Session:
                 raise
         finally:
             self._signals.interrupts = False
-        if self._signals.stopping.is_set():
-            self._stop(Ending())
-            return False
-        return True
 
     def go_on(self) -> Ending:
         """Feed and wait until the run is over, then stop."""

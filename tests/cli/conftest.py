@@ -39,6 +39,36 @@ entries:
   - {name: handle, kind: function.python, source: file://handlers.py}
 """
 
+POLICIES = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - {name: tasks, kind: queue.queue, driver: memory}
+  - name: worker
+    kind: queue.consumer
+    queue: tasks
+    func: handle
+    lifecycle:
+      auto_start: true
+      security:
+        actor: {id: "acme", meta: {key: "${env:ACME_KEY}"}}
+        policies: [few]
+        groups: [team]
+  - {name: free, kind: queue.consumer, queue: tasks, func: handle}
+  - {name: handle, kind: function.python, source: file://handlers.py}
+  - name: few
+    kind: security.policy
+    policy:
+      actions: funcs.call
+      resources: app:handle
+      effect: allow
+      conditions: [{field: meta.message.attempt, operator: lt, value: 3}]
+  - name: never
+    kind: security.policy
+    groups: [team]
+    policy: {actions: [queue.publish, queue.publish.queue], resources: "*", effect: deny}
+"""
+
 HANDLERS = """
 def handler(body):
     if body == "bad":
@@ -68,6 +98,19 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         return Path(name)
 
     return write
+
+
+@pytest.fixture
+def tenants(application: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An application with policies, a secret, and one consumer without security."""
+    monkeypatch.setenv("ACME_KEY", "top-secret")
+    return application(POLICIES)
+
+
+@pytest.fixture
+def policies() -> str:
+    """The definition of `tenants`, to be changed."""
+    return POLICIES
 
 
 class Running:

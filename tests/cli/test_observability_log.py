@@ -1,17 +1,14 @@
-"""Events as log lines, and the live view as text."""
+"""Events as log lines."""
 
 import io
 import json
 import logging
-import threading
 from datetime import datetime
 
 import pytest
 from rich.console import Console
 
-from noria.actors.cli.live import Rates, view
 from noria.actors.cli.logs import ConsoleHandler, format_of, handler_for, logging_to
-from noria.actors.cli.tally import Counts
 from noria.actors.events import ConsumerDrained, MessageAcked, MessageDeadLettered, MessageFailed
 from noria.actors.observability import JsonFormatter, LogSink, TextFormatter
 from noria.actors.supervision_events import ChildFailed, ChildGaveUp, ChildStarted, ChildStopped
@@ -197,113 +194,3 @@ def test_a_terminal_gets_coloured_lines():
 
     assert "\x1b[31m" in console.file.getvalue()
     assert "[bold]not markup[/]" in console.file.getvalue()
-
-
-# ---- the live view -------------------------------------------------------------------------------------
-
-
-def node(id_: str, kind: str, state: str = "running", **more) -> dict:
-    return {
-        "id": id_, "kind": kind, "state": state, "details": "", "restarts": 0, "since": 0.0, "stuck": [],
-        "figures": {}, "children": [], **more,
-    }  # fmt: skip
-
-
-TREE = node(
-    "runtime",
-    "supervisor",
-    children=[
-        node("app:memory", "queue.driver.memory", restarts=2),
-        node("app:tasks", "queue.queue", figures={"ready": 7, "in_flight": 3, "delayed": 1}),
-        node("app:gone", "queue.queue", "failed", details="gave up: no broker"),
-        node(
-            "app:worker",
-            "queue.consumer",
-            figures={"acked": 120, "failed": 4, "rejected": 1, "denied": 1, "busy": 2, "stuck": 1},
-            children=[node("worker-1", "worker"), node("worker-2", "worker", "failed", details="boom")],
-        ),
-    ],
-)
-
-
-class StillFeed:
-    """A feed as the view sees it."""
-
-    def __init__(self, **figures) -> None:
-        self.source, self.queue, self.size, self.taken = "in.jsonl", "app:tasks", 100, 50
-        self.published, self.bad, self.blocked, self.done = 10, 0, False, threading.Event()
-        vars(self).update(figures)
-
-
-def shown(tree=TREE, feeds=(), width=100) -> list[str]:
-    clock = iter(range(100))
-    rates = Rates(lambda: next(clock))
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
-    rates.rate("app:worker", 20)
-    console.print(view(tree, feeds, Counts(120, 4, 1, 1), rates, 12.3))
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
-
-
-def test_the_view_shows_the_tree_with_its_figures():
-    header, memory, tasks, gone, worker, stuck, totals = shown()
-
-    assert header.split() == [
-        "service",
-        "state",
-        "ready",
-        "flight",
-        "delayed",
-        "busy",
-        "done",
-        "per",
-        "s",
-        "failed",
-    ]
-    assert memory.split() == ["app:memory", "running,", "again", "2"]
-    assert tasks.split() == ["app:tasks", "running", "7", "3", "1"]
-    assert gone.split(maxsplit=1) == ["app:gone", "failed: gave up: no broker"]
-    assert worker.split() == ["app:worker", "running", "2/2", "(1", "stuck)", "120", "100", "6"]
-    assert stuck.split(maxsplit=1) == ["worker-2", "failed: boom"]
-    assert totals == "12 s  120 handled, 4 failed, 1 dead-lettered, 1 denied  (Ctrl-C stops)"
-
-
-def test_the_view_shows_how_far_the_feeding_is():
-    lines = shown(feeds=[StillFeed(bad=2, blocked=True), StillFeed(size=None, source="<stdin>")])
-
-    assert any(
-        line.startswith("in.jsonl -> app:tasks") and line.endswith("10 published, 2 bad, waits for room")
-        for line in lines
-    )
-    assert any(line.startswith("<stdin> -> app:tasks") and "reading" in line for line in lines)
-
-
-def test_the_figures_survive_a_narrow_terminal():
-    lines = shown(width=72)
-
-    assert lines[0].split() == [
-        "service",
-        "state",
-        "ready",
-        "flight",
-        "delayed",
-        "busy",
-        "done",
-        "per",
-        "s",
-        "failed",
-    ]
-
-
-def test_a_tree_that_is_not_there_yet_is_an_empty_view():
-    assert shown({})[-1].startswith("12 s")
-
-
-def test_a_rate_is_taken_over_two_seconds_and_survives_a_restart():
-    now = [0.0]
-    rates = Rates(lambda: now[0])
-    seen = []
-    for second, value in enumerate((0, 10, 30, 60, 5, 15)):
-        now[0] = float(second)
-        seen.append(rates.rate("c", value))
-
-    assert seen == [0.0, 10.0, 15.0, 25.0, 0.0, 10.0]

@@ -2,12 +2,8 @@
 
 import json
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-from noria.actors.cli.lines import BATCH, LONGEST, batches
 
 SLOW = """
 import threading
@@ -203,19 +199,6 @@ def test_a_signal_while_starting_ends_the_start(start, application):
     assert "Traceback" not in stderr
 
 
-def test_a_signal_while_a_service_is_retried_ends_the_start(start, application):
-    running = start(
-        "run", application(handlers=BROKEN), "-o", "app:worker:lifecycle.restart.initial_delay=50ms"
-    )
-    running.wait_for("ChildFailed", "stderr")
-
-    running.signal(signal.SIGTERM)
-    code, _, stderr = running.end()
-
-    assert code == 0
-    assert "Traceback (most recent call last):\n  File" not in stderr.rpartition("}\n")[2]
-
-
 def test_a_file_that_goes_bad_while_it_is_read_is_a_failure(run, application):
     app = application()
     code, _, stderr = run("run", app, "--publish", "tasks=/proc/self/mem", "--until-idle")
@@ -297,90 +280,6 @@ def test_unknown_kinds_are_skipped_with_a_warning(run, application):
     assert "app/web.yaml:3:5: warning: web:home is skipped: unknown kind http.endpoint\n" in stderr
 
 
-BROKEN = """
-import os, sys
-sys.path.insert(0, os.path.dirname(__file__))
-
-from noria.actors.consumer import Consumer
-
-original = Consumer.on_children_started
-
-def failing(self):
-    if not os.path.exists("healthy"):
-        raise RuntimeError("no backend today")
-    original(self)
-
-Consumer.on_children_started = failing
-
-def handler(body):
-    os.remove("healthy")
-    from noria.actors import context
-    raise ValueError("again")
-"""
-
-
-def test_a_required_service_that_cannot_start_exits_1_and_is_named(run, application):
-    app = application(handlers=BROKEN)
-    code, _, stderr = run(
-        "run",
-        app,
-        *(
-            "-o",
-            "app:worker:lifecycle.restart.max_attempts=1",
-            "-o",
-            "app:worker:lifecycle.restart.initial_delay=10ms",
-        ),
-        *("--log-format", "text", "--until-idle"),
-    )
-
-    assert code == 1
-    assert "app:worker did not start: RuntimeError: no backend today" in stderr
-
-
-@pytest.fixture
-def optional_worker(application):
-    """An application whose only consumer gives up at once, without failing the start."""
-    application(handlers=BROKEN)
-    return [
-        "run",
-        "app",
-        *("-o", "app:worker:lifecycle.restart.max_attempts=1", "-o", "app:worker:lifecycle.startup=optional"),
-        *("-o", "app:worker:lifecycle.restart.initial_delay=10ms", "--publish", "tasks=-"),
-    ]
-
-
-def test_until_idle_does_not_wait_for_a_consumer_that_has_given_up(run, optional_worker):
-    code, _, stderr = run(*optional_worker, "--until-idle", text="1\n2\n")
-
-    assert code == 1
-    problems = ended(stderr)["problems"]
-    assert "app:tasks still holds 2 messages: app:worker gave up" in problems
-    assert any(
-        problem.startswith("app:worker gave up: ") and "no backend today" in problem for problem in problems
-    )
-    assert ended(stderr)["left"] == {"app:tasks": 2}
-
-
-def test_until_idle_does_not_feed_a_full_queue_that_nobody_will_empty(run, optional_worker):
-    code, _, stderr = run(*optional_worker, "--until-idle", text="1\n" * 300)
-
-    assert code == 1
-    assert ended(stderr)["left"] == {"app:tasks": 100}
-    assert any(
-        "app:tasks takes no more and nothing consumes it" in each for each in ended(stderr)["problems"]
-    )
-
-
-def test_without_until_idle_the_program_goes_on_and_exits_1_at_the_end(start, optional_worker):
-    running = start(*optional_worker)
-    running.wait_for("ChildGaveUp", "stderr")
-    running.signal(signal.SIGTERM)
-    code, _, stderr = running.end()
-
-    assert code == 1
-    assert ended(stderr)["problems"][0].startswith("app:worker gave up: ")
-
-
 def test_until_idle_does_not_wait_for_a_consumer_that_is_not_started(run, application):
     code, _, stderr = run(
         "run",
@@ -430,67 +329,3 @@ def test_a_handlers_own_logging_is_printed_once(run, application):
 
     assert code == 0
     assert [line["text"] for line in events(stderr) if line["logger"] == "mine"] == ["saw 1"]
-
-
-# ---- lines ---------------------------------------------------------------------------------------------
-
-
-def lines_of(*chunks: bytes) -> list[list[tuple[int, bytes | None]]]:
-    pieces = iter(chunks)
-    return [[(line.number, line.text) for line in batch] for batch in batches(lambda _: next(pieces, b""))]
-
-
-def test_lines_come_as_they_are_read():
-    assert lines_of(b"a\nb\nc", b"d\n", b"e") == [[(1, b"a"), (2, b"b")], [(3, b"cd")], [(4, b"e")]]
-
-
-def test_many_lines_are_cut_into_batches():
-    made = lines_of(b"x\n" * (BATCH + 1))
-
-    assert [len(batch) for batch in made] == [BATCH, 1]
-
-
-def test_an_endless_line_is_not_kept():
-    made = lines_of(b"x" * LONGEST, b"x", b"y\nshort\n")
-
-    assert made == [[(1, None), (2, b"short")]]
-
-
-# ---- the live view -------------------------------------------------------------------------------------
-
-
-def test_a_terminal_gets_a_live_view_with_log_lines_above_it(application):
-    pty = pytest.importorskip("pty")
-    import os
-    import subprocess
-
-    app = application(**{"in.jsonl": '1\n"bad"\n'})
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [
-            str(Path(sys.executable).with_name("noria")),
-            *("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle"),
-        ],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color"},
-    )
-    os.close(slave)
-    shown = b""
-    try:
-        while chunk := os.read(master, 65536):
-            shown += chunk
-    except OSError:  # Linux' way to say that the other end is closed
-        pass
-    finally:
-        os.close(master)
-    text = shown.decode()
-
-    assert process.wait(60) == 0
-    assert "handled 1" in text
-    assert "child started" in text
-    assert "app:worker" in text
-    assert "(Ctrl-C stops)" in text
-    assert "\x1b[?25h" in text
-    assert "stopped after" in text.rpartition("\x1b[?25h")[2]
