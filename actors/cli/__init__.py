@@ -6,6 +6,7 @@ command does. A command's file is imported when the command is used, so that `no
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -100,6 +101,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         _forget_pipes()
         return 1
+    except OSError as error:  # the disk that the output goes to is full, for example
+        _complain(error)
+        _forget_pipes()
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
@@ -117,6 +122,11 @@ def _invoke(arguments: Sequence[str] | None) -> int:
         _forget_pipes()
         return error.code if isinstance(error.code, int) else 1
     return result if isinstance(result, int) else 0
+
+
+def _complain(error: OSError) -> None:
+    with contextlib.suppress(OSError):
+        click.echo(f"noria: {error.strerror or error}", err=True)
 
 
 def _forget_pipes() -> None:

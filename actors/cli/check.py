@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(
     "check",
     short_help="Check an application; every error with its place.",
-    epilog=example("noria check examples/tasks"),
+    epilog=example("noria check hello"),
 )
 @application_options
 def command(application: Application) -> int:

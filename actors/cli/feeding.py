@@ -202,8 +202,11 @@ def feeds_of(texts: Iterable[str], registry: Registry) -> tuple[Feed, ...]:
         click.UsageError: not of that form, no such queue, no such file, or standard input twice.
     """
     pairs = [_pair(text, registry) for text in texts]
-    if sum(path == STDIN for _, path in pairs) > 1:
+    from_stdin = sum(path == STDIN for _, path in pairs)
+    if from_stdin > 1:
         raise click.UsageError("--publish: standard input can only be read once")
+    if from_stdin and sys.stdin is None:
+        raise click.UsageError("--publish: standard input is closed")
     return tuple(Feed(queue, path) for queue, path in pairs)
 
 

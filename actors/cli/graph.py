@@ -15,7 +15,7 @@ FORMATS = ("mermaid", "dot", "svg")
 @click.command(
     "graph",
     short_help="Draw the topology.",
-    epilog=example("noria graph examples/tasks", "noria graph examples/tasks --format svg > tasks.svg"),
+    epilog=example("noria graph hello", "noria graph hello --format svg > hello.svg"),
 )
 @application_options
 @click.option(

@@ -86,7 +86,9 @@ def _box(entry: Entry, key: str, *, is_dead: bool) -> Box:
     role = _role(entry)
     details: tuple[str, ...] = (entry.kind,)
     if role == "consumer":
-        details = (f"{_written(entry, 'concurrency')} workers, prefetch {_written(entry, 'prefetch')}",)
+        workers = _written(entry, "concurrency")
+        noun = "worker" if workers == 1 else "workers"
+        details = (f"{workers} {noun}, prefetch {_written(entry, 'prefetch')}",)
         actor = _actor(entry)
         details += (f"as {actor}",) if actor else ()
     elif role == "queue":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.group(
     "policy",
     short_help="Explain what a consumer may do.",
-    epilog=example("noria policy explain examples/tenants --as consumer funcs.call app:handler"),
+    epilog=example("noria policy explain hello --as greeter funcs.call app:greet"),
 )
 def command() -> None:
     """Ask the policies of an application."""
@@ -30,8 +30,8 @@ def command() -> None:
 @command.command(
     "explain",
     epilog=example(
-        "noria policy explain examples/tenants --as acme funcs.call app:handler",
-        "noria policy explain APP --as acme queue.publish.queue app:orders --meta message.attempt=3",
+        "noria policy explain hello --as greeter funcs.call app:greet",
+        "noria policy explain hello --as greeter funcs.call app:greet --meta message.attempt=3",
     ),
 )
 @application_options

@@ -35,8 +35,8 @@ def format_options(command: Command) -> Command:
     "registry",
     short_help="List or show the entries of an application.",
     epilog=example(
-        'noria registry list examples/tasks --kind "queue.*"',
-        "noria registry show examples/tasks app.queue:tasks",
+        'noria registry list hello --kind "queue.*"',
+        "noria registry show hello app:greetings",
     ),
 )
 def command() -> None:
@@ -46,8 +46,8 @@ def command() -> None:
 @command.command(
     "list",
     epilog=example(
-        "noria registry list examples/tasks --kind queue.queue",
-        "noria registry list examples/tasks --meta team=data --json",
+        "noria registry list hello --kind queue.queue",
+        "noria registry list hello --meta comment~greet --json",
     ),
 )
 @application_options
@@ -147,8 +147,8 @@ def _cut(text: str, limit: int) -> str:
 @command.command(
     "show",
     epilog=example(
-        "noria registry show examples/tasks app.queue:tasks",
-        "noria registry show examples/tasks tasks --field options --json",
+        "noria registry show hello app:greetings",
+        "noria registry show hello greetings --field options --json",
     ),
 )
 @application_options

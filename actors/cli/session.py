@@ -5,6 +5,7 @@ Knows: a runtime, its feeds, the two signals, and when a run is over. Must not k
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -72,10 +73,9 @@ class Session:
         Raises:
             FunctionBroken, StartFailed: as `Runtime.start`.
         """
-        try:
+        # It comes out when the signal came in the very moment in which starting had ended.
+        with contextlib.suppress(Interrupted):
             self._begin()
-        except Interrupted:
-            pass  # a signal in the very moment when starting had ended
         if self._signals.stopping.is_set():
             self._stop(Ending())
             return False

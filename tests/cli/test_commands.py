@@ -1,12 +1,15 @@
 """What all commands share: help, errors, pipes."""
 
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 
-from noria.actors.cli import COMMANDS
+from noria.actors.cli import COMMANDS, cli
 
 
 def test_version_is_that_of_the_distribution(noria):
@@ -24,6 +27,30 @@ def test_every_help_has_an_example(noria, arguments):
 
     assert result.exit_code == 0
     assert "Example:\n  noria" in result.output.replace("    noria", "  noria")
+
+
+def examples() -> list[str]:
+    """The command lines in the help of every command."""
+    found: list[str] = []
+    waiting: list[click.Command] = [cli]
+    while waiting:
+        command = waiting.pop()
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            waiting += [command.get_command(context, name) for name in command.list_commands(context)]
+        found += [line.strip() for line in (command.epilog or "").splitlines()[2:]]
+    return found
+
+
+def test_the_examples_of_the_help_work(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    endless = ("noria run hello", "tail -f requests.jsonl | noria run hello --publish app:greetings=-")
+    needs_graphviz = "noria graph hello --format svg > hello.svg"
+    lines = sorted(set(examples()) - {*endless, needs_graphviz, "noria init hello"})
+    run("init", "hello")
+
+    assert len(lines) >= 9
+    assert {line: run(*shlex.split(line)[1:])[0] for line in lines} == dict.fromkeys(lines, 0)
 
 
 def test_help_lists_every_command(noria):
@@ -70,3 +97,13 @@ def test_the_module_is_the_program():
     )
 
     assert done.stdout.startswith("noria ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_told_without_a_traceback(run, application):
+    app = application()
+    with Path("/dev/full").open("w") as full:
+        code, _, stderr = run("registry", "list", app, stdout=full)
+
+    assert code == 1
+    assert stderr == "noria: No space left on device\n"

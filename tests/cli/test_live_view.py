@@ -2,12 +2,12 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from noria.actors.cli.live import Rates, view
@@ -121,36 +121,56 @@ def test_a_rate_is_taken_over_two_seconds_and_survives_a_restart():
     assert seen == [0.0, 10.0, 15.0, 25.0, 0.0, 10.0]
 
 
+class Terminal:
+    """The installed program on a terminal of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.master, slave = os.openpty()
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("noria")), *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color"},
+        )
+        os.close(slave)
+        self.shown = ""
+
+    def wait_for(self, text: str | None) -> None:
+        """Read until a text has been shown; None: until the end."""
+        try:
+            while text is None or text not in self.shown:
+                self.shown += os.read(self.master, 65536).decode(errors="replace")
+        except OSError:  # Linux' way to say that the other end is closed
+            os.close(self.master)
+            assert text is None, self.shown
+
+    def end(self) -> int:
+        self.wait_for(None)
+        return self.process.wait(60)
+
+
 def test_a_terminal_gets_a_live_view_with_log_lines_above_it(application):
-    pty = pytest.importorskip("pty")
-
     app = application(**{"in.jsonl": '1\n"bad"\n'})
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [
-            str(Path(sys.executable).with_name("noria")),
-            *("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle"),
-        ],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color"},
-    )
-    os.close(slave)
-    shown = b""
-    try:
-        while chunk := os.read(master, 65536):
-            shown += chunk
-    except OSError:  # Linux' way to say that the other end is closed
-        pass
-    finally:
-        os.close(master)
-    text = shown.decode()
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle")
 
-    assert process.wait(60) == 0
-    assert "handled 1" in text
-    assert "child started" in text
-    assert "app:worker" in text
-    assert "(Ctrl-C stops)" in text
-    assert "\x1b[?25h" in text
-    assert "stopped after" in text.rpartition("\x1b[?25h")[2]
+    assert terminal.end() == 0
+    for text in ("handled 1", "child started", "app:worker", "(Ctrl-C stops)", "\x1b[?25h"):
+        assert text in terminal.shown
+    assert "stopped after" in terminal.shown.rpartition("\x1b[?25h")[2]
+
+
+def test_a_second_signal_gives_the_terminal_its_cursor_back(application):
+    handlers = (
+        "import threading\ndef handler(body):\n    print('began', flush=True)\n    threading.Event().wait()\n"
+    )
+    app = application(handlers=handlers, **{"in.jsonl": "1\n"})
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl")
+    terminal.wait_for("began")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("child stopped")
+    terminal.process.send_signal(signal.SIGINT)
+
+    assert terminal.end() == 130
+    assert "\x1b[?25h" in terminal.shown
+    assert terminal.shown.rstrip().endswith("noria: second SIGINT: ended at once")

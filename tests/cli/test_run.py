@@ -1,6 +1,7 @@
 """run: the installed program as a process, with its signals, exit codes and output."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -239,6 +240,26 @@ def test_standard_input_is_read_once(noria, application):
 
     assert result.exit_code == 2
     assert "standard input can only be read once" in result.stderr
+
+
+def test_a_closed_standard_input_is_a_usage_error(run, application):
+    app = application()
+    code, _, stderr = run("run", app, "--publish", "tasks=-", preexec_fn=lambda: os.close(0))
+
+    assert code == 2
+    assert "standard input is closed" in stderr
+
+
+def test_what_no_queue_can_carry_is_a_bad_line_and_its_neighbours_are_published(run, application):
+    deep = "[" * 100_000
+    code, stdout, stderr = run(
+        "run", application(), "--publish", "tasks=-", "--until-idle", text=f'1\n"\\ud800"\n2\n{deep}\n'
+    )
+    told = [line["text"] for line in events(stderr) if line["event"] == "BadLine"]
+
+    assert code == 1
+    assert sorted(stdout.splitlines()) == ["handled 1", "handled 2"]
+    assert sorted(text[:10] for text in told) == ["<stdin>:2:", "<stdin>:4:"]
 
 
 def test_configuration_errors_exit_2(noria, application):
