@@ -69,7 +69,7 @@ Census of {root}
 The longest functions
 
   lines  function    where
-     10  move        shapes.py:8
+     11  move        shapes.py:8
       3  longest     inner/more.py:8
       2  area        shapes.py:5
       2  step        shapes.py:9
@@ -179,6 +179,19 @@ def test_a_directory_that_is_none_is_laid_aside(start_example, events, tmp_path)
     [event] = moved.records
     assert (event.dead_letter_queue, event.reason) == ("census:nowhere", "rejected")
     assert event.error.endswith("nowhere is no directory")
+
+
+def test_a_file_that_vanished_after_the_scan_is_counted_too(start_example, tmp_path, capsys):
+    runtime = start_example("census")
+    census = {"correlation_id": "c"}
+
+    runtime.publish("census:results", {"root": str(tmp_path), "expected": 1}, census)
+    runtime.publish("census:sources", {"root": str(tmp_path), "file": "gone.py"}, census)
+    runtime.wait_idle(PATIENCE)
+
+    printed = capsys.readouterr().out
+    assert figure(printed, "do not parse") == 1
+    assert "  gone.py  FileNotFoundError: " in printed
 
 
 MAY_PUBLISH = {
