@@ -147,11 +147,18 @@ def _end(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def end_at_once(code: int) -> NoReturn:
-    """Leave the process now, whatever its threads do; what was printed is not lost."""
+def end_at_once(code: int, last_words: str = "") -> NoReturn:
+    """Leave the process now, whatever its threads do; what was printed is not lost.
+
+    Args:
+        code: the exit code.
+        last_words: written to standard error after everything else.
+    """
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(
+            OSError, ValueError, RuntimeError
+        ):  # the last: it is being written to right now
             stream.flush()
-        except (OSError, ValueError):
-            continue
+    with contextlib.suppress(OSError):
+        os.write(2, last_words.encode())
     os._exit(code)

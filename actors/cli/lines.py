@@ -1,7 +1,7 @@
 """Lines out of a stream of bytes, as they come.
 
-Knows: bytes and numbers of lines. Must not know: JSON, queues. What is there is handed out at once: a line that somebody
-types does not wait for the next one.
+Knows: bytes and numbers of lines. Must not know: JSON, queues. What is there is handed out at once: a line that
+somebody types does not wait for the next one.
 """
 
 from __future__ import annotations

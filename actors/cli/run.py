@@ -203,7 +203,7 @@ def _live(console: Console, session: Session, tally: Tally, signals: Signals) ->
         tree.update(session.runtime.tree())
         return view(tree, session.feeds, tally.counts(), rates, time.monotonic() - began)
 
-    signals.hides_cursor = True
+    signals.silence = lambda: setattr(console, "quiet", True)
     with Live(get_renderable=now, console=console, refresh_per_second=5, redirect_stdout=sys.stdout.isatty()):
         yield
-    signals.hides_cursor = False
+    signals.silence = None

@@ -5,9 +5,9 @@ Knows: signals. Must not know: what is stopped.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Self
 
@@ -28,13 +28,13 @@ class Signals:
     Attributes:
         stopping: set by the first signal.
         interrupts: whether the first signal raises Interrupted in the main thread instead of only setting `stopping`.
-        hides_cursor: whether the terminal must get its cursor back when the process ends at once.
+        silence: keeps a live view from drawing, when there is one; called just before the process ends at once.
     """
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.interrupts = False
-        self.hides_cursor = False
+        self.silence: Callable[[], None] | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -58,8 +58,9 @@ class Signals:
             raise Interrupted
 
     def _end(self, number: int) -> None:
-        name = signal.Signals(number).name
-        shown = SHOW_CURSOR if self.hides_cursor else ""
+        shown = f"\nnoria: second {signal.Signals(number).name}: ended at once\n"
+        if self.silence is not None:
+            self.silence()
+            shown = SHOW_CURSOR + shown
         # Not through sys.stderr: the interrupted thread may be in the middle of writing there.
-        os.write(2, f"{shown}\nnoria: second {name}: ended at once\n".encode())
-        end_at_once(128 + number)
+        end_at_once(128 + number, shown)

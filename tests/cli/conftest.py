@@ -1,9 +1,12 @@
 """Applications and ways to run the command line."""
 
+import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,30 +116,55 @@ def policies() -> str:
     return POLICIES
 
 
-class Running:
-    """A started `noria`; its output is read line by line, so a test waits for a line, never for a time."""
+class Output:
+    """One output of a process, read in a thread of its own as it comes."""
 
-    def __init__(self, *arguments: Any, env: dict[str, str] | None = None, **options: Any) -> None:
-        settings: dict[str, Any] = {
-            "stdin": subprocess.PIPE,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "text": True,
-            **options,
-        }
-        self.process = subprocess.Popen(
-            [str(PROGRAM), *map(str, arguments)], env={**os.environ, **(env or {})}, **settings
-        )
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def wait_for(self, text: str, stream: str = "stdout") -> str:
-        """The first line with this text."""
-        for line in getattr(self.process, stream):
+    def _read(self) -> None:
+        with self._stream:
+            for line in self._stream:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def wait_for(self, text: str) -> str:
+        """The next line with this text."""
+        seen = []
+        while (line := self._lines.get(timeout=60)) is not None:
             if text in line:
                 return line
-        raise AssertionError(f"{text!r} never came")
+            seen.append(line)
+        raise AssertionError(f"{text!r} never came, but {seen}")
 
-    def say(self, line: str) -> None:
-        self.process.stdin.write(line + "\n")
+    def rest(self) -> str:
+        """Everything that is left, to the end."""
+        return "".join(iter(lambda: self._lines.get(timeout=60) or "", ""))
+
+
+class Running:
+    """A started `noria`. A test waits for a line, never for a time."""
+
+    def __init__(self, *arguments: Any, env: dict[str, str] | None = None, **options: Any) -> None:
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [str(PROGRAM), *map(str, arguments)],
+            env={**os.environ, **(env or {})},
+            text=True,
+            **{**pipes, **options},
+        )
+        streams = {"stdout": self.process.stdout, "stderr": self.process.stderr}
+        self.outputs = {name: Output(stream) for name, stream in streams.items() if stream is not None}
+
+    def wait_for(self, text: str, stream: str = "stdout") -> str:
+        """The next line of an output with this text."""
+        return self.outputs[stream].wait_for(text)
+
+    def say(self, text: str) -> None:
+        """Type a line."""
+        self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
     def signal(self, number: signal.Signals) -> None:
@@ -144,8 +172,10 @@ class Running:
 
     def end(self, text: str | None = None) -> tuple[int, str, str]:
         """Exit code and what is left of both outputs; closes standard input, after a last text."""
-        stdout, stderr = self.process.communicate(text, timeout=60)
-        return self.process.returncode, stdout, stderr
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+            stdin.write(text or "")
+        left = {name: output.rest() for name, output in self.outputs.items()}
+        return self.process.wait(60), left.get("stdout", ""), left.get("stderr", "")
 
 
 @pytest.fixture
@@ -161,9 +191,8 @@ def start() -> Iterator[Callable[..., Running]]:
     for each in started:
         each.process.kill()
         each.process.wait()
-        for stream in (each.process.stdin, each.process.stdout, each.process.stderr):
-            if stream is not None:
-                stream.close()
+        with contextlib.suppress(BrokenPipeError):
+            each.process.stdin.close()
 
 
 @pytest.fixture
