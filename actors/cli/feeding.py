@@ -118,10 +118,8 @@ class Feed:
         while bodies and not self._stop.is_set():
             try:
                 taken = len(runtime.publish_many(self.queue, bodies, timeout=PATIENCE))
-            except QueueFull as full:
-                taken = full.accepted
-            except QueueUnavailable:
-                taken = 0
+            except (QueueFull, QueueUnavailable) as waited:
+                taken = waited.accepted
             except NotRunning:
                 return self.stop()
             except BodyRefused as refused:
