@@ -25,7 +25,7 @@ from .supervision_errors import ChildStuck
 from .supervisor import Supervisor
 from .worker import Retire, Worker
 
-WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=5.0)
+WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=1.0)
 # A handler that has seen its cancellation gets this long to end before another worker takes its place.
 GRACE = 1.0
 # How long a delivery may be in nobody's hands before it counts as lost with its worker.
@@ -113,6 +113,7 @@ class Consumer(Supervisor):
             kind="worker",
             restart=Restart.TRANSIENT,
             backoff=WORKER_BACKOFF,
+            stable_threshold=WORKER_BACKOFF.max_delay,
             stop_timeout=self._stop_timeout,
         )
 
@@ -167,18 +168,22 @@ class Consumer(Supervisor):
         self._buffer.rouse()
 
     def _check_orphans(self, suspects: frozenset[Delivery]) -> None:
-        """Return deliveries that twice in a row were neither buffered nor in a worker's hands."""
+        """Return deliveries that twice in a row were neither buffered nor in a worker's hands.
+
+        Also those that the lost worker had claimed: it did not live to settle them.
+        """
         if self._subscription is None or self._drain is not None:
             return
         lost = [delivery for delivery in self._subscription.unsettled() if self._is_orphan(delivery)]
         for delivery in lost:
-            if delivery in suspects and delivery.claim():
+            if delivery in suspects:
+                delivery.claim()
                 self._binding.queue.settle(delivery, Nack("its worker was lost"))
         if not suspects and lost:
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans(frozenset(lost)))
 
     def _is_orphan(self, delivery: Delivery) -> bool:
-        if delivery.claimed or delivery in self._buffer.snapshot():
+        if delivery in self._buffer.snapshot():
             return False
         contexts = [worker.handling.current for worker in tuple(self._workers.values())]
         return all(context is None or context.delivery is not delivery for context in contexts)

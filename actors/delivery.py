@@ -79,8 +79,3 @@ class Delivery:
         except AttributeError:
             return False
         return True
-
-    @property
-    def claimed(self) -> bool:
-        """Somebody has taken the right to settle it."""
-        return not hasattr(self, "_unclaimed")

@@ -182,11 +182,12 @@ class Driver(ABC):
 
     @abstractmethod
     def subscribe(
-        self, queue: str, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
     ) -> Subscription:
         """Start to deliver: `deliver` is called, from any thread, with one or more deliveries.
 
-        `deliver` returns at once and never raises. Several subscriptions of a queue share fairly.
+        `deliver` returns at once and never raises. The consumers of a queue share fairly. A consumer has one
+        subscription: an earlier one, of a life that was cut off before it could close it, is closed first.
 
         Raises:
             QueueNotFound: never declared.

@@ -71,14 +71,21 @@ class QueueFull(ActorsError):
 
 
 class QueueUnavailable(ActorsError):
-    """The queue is not running: its driver is down, or it has not started yet."""
+    """The queue did not come up in time: its driver is down, or it has not started yet.
+
+    Attributes:
+        accepted: how many messages of the batch, from the first, were stored before.
+    """
 
     retryable = True
 
-    def __init__(self, queue: str, timeout: float) -> None:
+    def __init__(self, queue: str, *, accepted: int, timeout: float) -> None:
         self.queue = queue
+        self.accepted = accepted
         self.timeout = timeout
-        super().__init__(f"queue is not running: {queue} did not come up within {timeout:g} s")
+        super().__init__(
+            f"queue is not running: {queue} did not come up within {timeout:g} s ({accepted} accepted)"
+        )
 
 
 class DriverUnavailable(ActorsError):

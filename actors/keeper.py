@@ -308,7 +308,7 @@ class Keeper(Supervised):
         """After a crash in the middle of anything: do not wait for a word that was lost with it."""
         for child in self.siblings:
             life = child.lifeline
-            if child.up and (life is None or life.thread is None or life.ended):
+            if child.up and (life is None or life.ended or not life.is_running()):
                 child.lifeline = None
                 child.become(State.STOPPED, "lost in its supervisor's crash")
         self.siblings.up = {child.id for child in self.siblings if child.up}

@@ -24,6 +24,8 @@ from .events import MessageDeadLettered, MessageFailed
 from .outcome import Ack, Nack, Outcome, Rejection
 from .restart import Backoff
 
+# How long a publisher inside a handler waits before it looks whether it has been cancelled.
+LONGEST_STEP = 0.05
 HEADER_TYPES = (str, int, float, bool, type(None))
 
 
@@ -67,7 +69,6 @@ class Queue:
         self._is_open = False
         self._published = 0
         self._moved_in = 0
-        self._subscriptions: dict[EntryID, Subscription] = {}
 
     def open(self) -> None:
         """Declare the queue to its driver and let publishers in."""
@@ -104,49 +105,57 @@ class Queue:
         headers: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
     ) -> list[str]:
         """Store the bodies, in order, each with these headers; return their message IDs when they are safe.
 
         Waits for room, and for the queue to come back when its driver is being restarted, up to `timeout`
-        seconds (None: the queue's `publish_timeout`).
+        seconds (None: the queue's `publish_timeout`), or until `is_cancelled` says that the caller has to end: a
+        handler that waited on while its consumer is stopped would hold up the very restart it waits for.
 
         Raises:
             BodyRefused: a body or header cannot be sent; nothing was published.
             QueueFull: no room in time; `.accepted` of the messages, from the first, were stored.
-            QueueUnavailable: the queue did not come up in time.
+            QueueUnavailable: the queue did not come up in time; `.accepted` likewise.
         """
         limit = self._settings.publish_timeout if timeout is None else timeout
         messages = self._messages(bodies, self._checked(headers))
-        if self._is_open:
-            try:
-                self.driver.publish(self.name, messages, limit)
-            except DriverUnavailable as error:
-                self._publish_when_open(messages[error.accepted :], limit)
-        else:
-            self._publish_when_open(messages, limit)
-        with self._state:  # `+=` alone would lose counts between two publishers
-            self._published += len(messages)
+        try:
+            self._store(messages, limit, is_cancelled)
+        except (QueueFull, QueueUnavailable) as error:
+            self._count_published(error.accepted)
+            raise
+        self._count_published(len(messages))
         return [message.id for message in messages]
 
-    def _publish_when_open(self, messages: Sequence[Message], timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            with self._state:
-                if not self._state.wait_for(lambda: self._is_open, deadline - time.monotonic()):
-                    raise QueueUnavailable(str(self.id), timeout)
-            try:
-                return self.driver.publish(self.name, messages, max(0.0, deadline - time.monotonic()))
-            except DriverUnavailable as error:
-                messages = messages[error.accepted :]
-                self._await_driver(deadline, timeout)
+    def _count_published(self, count: int) -> None:
+        with self._state:  # `+=` alone would lose counts between two publishers
+            self._published += count
 
-    def _await_driver(self, deadline: float, timeout: float) -> None:
-        """The driver failed before its actor closed this queue: wait for that, or a moment at the most."""
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise QueueUnavailable(str(self.id), timeout)
-        with self._state:
-            self._state.wait(min(0.05, remaining))
+    def _store(
+        self, messages: Sequence[Message], timeout: float, is_cancelled: Callable[[], bool] | None
+    ) -> None:
+        deadline = time.monotonic() + timeout
+        accepted = 0
+        while True:
+            remaining = max(0.0, deadline - time.monotonic())
+            wait = remaining if is_cancelled is None else min(remaining, LONGEST_STEP)
+            try:
+                self._await_open(wait)
+                return self.driver.publish(self.name, messages[accepted:], wait)
+            except (QueueFull, DriverUnavailable) as error:
+                accepted += error.accepted
+                is_over = time.monotonic() >= deadline or (is_cancelled is not None and is_cancelled())
+                if is_over and isinstance(error, QueueFull):
+                    raise QueueFull(str(self.id), accepted=accepted, timeout=timeout) from None
+                if is_over:
+                    raise QueueUnavailable(str(self.id), accepted=accepted, timeout=timeout) from None
+
+    def _await_open(self, timeout: float) -> None:
+        if not self._is_open:
+            with self._state:
+                if not self._state.wait_for(lambda: self._is_open, timeout):
+                    raise DriverUnavailable(self.driver.name)
 
     def _messages(self, bodies: Iterable[Any], headers: Headers) -> list[Message]:
         encode = self._settings.codec.encode
@@ -182,12 +191,7 @@ class Queue:
         Raises:
             DriverUnavailable: the driver is closed.
         """
-        earlier = self._subscriptions.pop(consumer, None)
-        if earlier is not None:
-            earlier.close()
-        subscription = self.driver.subscribe(self.name, credit=credit, deliver=deliver)
-        self._subscriptions[consumer] = subscription
-        return subscription
+        return self.driver.subscribe(self.name, consumer=str(consumer), credit=credit, deliver=deliver)
 
     def settle(self, delivery: Delivery, outcome: Outcome) -> None:
         """Carry out an ending. The caller has claimed the delivery."""

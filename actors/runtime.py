@@ -220,7 +220,7 @@ class Runtime:
             NotRunning, QueueNotFound, AccessDenied, BodyRefused: nothing was published.
             QueueFull, QueueUnavailable: not within the timeout; retryable.
         """
-        return self._publishable(queue).publish((body,), headers, timeout=timeout)[0]
+        return self._publish(queue, (body,), headers, timeout)[0]
 
     def publish_many(
         self,
@@ -234,9 +234,15 @@ class Runtime:
 
         A QueueFull error says in `.accepted` how many of them, from the first, were taken.
         """
-        return self._publishable(queue).publish(bodies, headers, timeout=timeout)
+        return self._publish(queue, bodies, headers, timeout)
 
-    def _publishable(self, queue: str | EntryID) -> Queue:
+    def _publish(
+        self,
+        queue: str | EntryID,
+        bodies: Iterable[Any],
+        headers: Mapping[str, Any] | None,
+        timeout: float | None,
+    ) -> list[str]:
         wanted = str(queue)
         context = current_context()
         if context is not None:
@@ -244,7 +250,8 @@ class Runtime:
             self.guard.require(context.principal, context.scope, "queue.publish.queue", wanted)
         if self._supervision is None:
             raise NotRunning
-        return self._queue(wanted)
+        is_cancelled = context.cancelled.is_set if context is not None else None
+        return self._queue(wanted).publish(bodies, headers, timeout=timeout, is_cancelled=is_cancelled)
 
     def call(self, function: str | EntryID, *arguments: Any) -> Any:
         """Call a function of the application in this thread and return its result.

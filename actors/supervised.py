@@ -24,6 +24,9 @@ from .mailbox import Clock, Control, Mailbox
 from .supervision_errors import ThreadDied
 from .supervision_events import Undelivered, log_event
 
+BORN_WITHIN: Final = 2.0
+"""Seconds after which a thread that was started and has not begun is taken for dead."""
+
 ActorFactory = Callable[[], pykka.ThreadingActor]
 
 
@@ -63,6 +66,28 @@ class Alone:
         log_event(event)
 
 
+class Unawaited(threading.Event):
+    """An event that nobody waits for."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Do not."""
+        del timeout
+        return True
+
+
+class LifeThread(threading.Thread):
+    """A thread whose `start` does not wait for it.
+
+    It would wait for ever for a thread that is killed before it has come to Python code of ours. That is
+    no theory: until a new thread runs, CPython finds it under its creator's number, so that an exception
+    thrown into a supervisor hits the child which it is just starting.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._started = Unawaited()
+
+
 class Lifeline:
     """One life of one actor: its thread, its loop, and the report of its end.
 
@@ -85,6 +110,8 @@ class Lifeline:
         self.ended = False
         self.over = False
         self._factory = factory
+        self._unclaimed = [None]
+        self._due = 0.0
         self._ready = False
         self._deferred = False
         self._began = False
@@ -95,12 +122,19 @@ class Lifeline:
         self._partings = [self._close, self._farewell, self._retire]
 
     def start(self) -> None:
-        """Begin. Raises RuntimeError where the system has no thread left."""
-        self.thread = threading.Thread(target=self.run, name=self.name, daemon=True)
-        self.thread.start()
+        """Begin; does not wait for the thread. Raises RuntimeError where the system has none left."""
+        self._due = time.monotonic() + BORN_WITHIN
+        self.thread = LifeThread(target=self.run, name=self.name, daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError:
+            self.thread = None
+            raise
 
     def run(self) -> None:
         """The whole life, in the current thread. Never raises, short of an exception thrown in at its end."""
+        if not self._claim():
+            return
         try:
             try:
                 self._live()
@@ -138,8 +172,15 @@ class Lifeline:
         actor.actor_inbox.put(Envelope(message))
 
     def is_running(self) -> bool:
-        """Whether its thread still runs."""
-        return self.thread is not None and self.thread.is_alive()
+        """Whether its thread still runs, or is about to."""
+        if self.thread is None:
+            return False
+        return self.thread.is_alive() if self._begun_running() else not self.ended
+
+    def join(self, timeout: float) -> None:
+        """Wait for its thread to leave."""
+        if self.thread is not None and self._begun_running():
+            self.thread.join(timeout)
 
     @property
     def current(self) -> object:
@@ -148,13 +189,30 @@ class Lifeline:
 
     def bury(self) -> bool:
         """Report the end of a thread that died without a word. Returns whether there was need to."""
-        if self.ended or self.thread is None or self.thread.is_alive():
+        if self.ended or self.thread is None:
+            return False
+        # Asked in this order: a thread that has begun and is not alive is dead, not unborn.
+        if self._begun_running():
+            if self.thread.is_alive():
+                return False
+        elif time.monotonic() < self._due or not self._claim():
             return False
         self.fail(ThreadDied(self.name))
         # The actor's own hooks do not run in a stranger's thread.
         self._partings = [parting for parting in self._partings if parting != self._farewell]
         self._part()
         return True
+
+    def _claim(self) -> bool:
+        """Take the life, to live it or to bury it: only the first one gets it."""
+        try:
+            self._unclaimed.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _begun_running(self) -> bool:
+        return not self._unclaimed
 
     def _live(self) -> None:
         actor = self.actor = adopt(self.actor or self._factory(), self.clock)

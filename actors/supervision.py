@@ -337,8 +337,8 @@ def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child
 
 def _gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:
     """Whether the thread has ended; one that has said its last word is given a moment to do so."""
-    if lifeline.thread is not None and (wait or lifeline.ended):
-        lifeline.thread.join(max(0.1, end - time.monotonic()))
+    if wait or lifeline.ended:
+        lifeline.join(max(0.1, end - time.monotonic()))
     return not lifeline.is_running()
 
 

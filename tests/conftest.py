@@ -62,7 +62,7 @@ class Probe:
     def wait_until(self, condition: Callable[[list[Any]], bool], what: str = "the condition") -> list[Any]:
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self._records), PATIENCE), (
-                f"waited for {what}, got {self._records}"
+                f"waited for {what}, got {len(self._records)}: {self._records[-20:]}"
             )
             return list(self._records)
 

@@ -95,10 +95,10 @@ class MemoryDriver(Driver):
         self._queue(queue).publish(messages, timeout)
 
     def subscribe(
-        self, queue: str, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
     ) -> Subscription:
-        """Deliver in the order of publishing; subscriptions take turns."""
-        return self._queue(queue).subscribe(credit, deliver)
+        """Deliver in the order of publishing; consumers take turns."""
+        return self._queue(queue).subscribe(consumer, credit, deliver)
 
     def info(self, queue: str) -> QueueInfo:
         """Exact figures."""
@@ -249,11 +249,16 @@ class _MemoryQueue:
     def _append(self, messages: Iterable[Message]) -> None:
         self._ready.extend([_Record(message) for message in messages])
 
-    def subscribe(self, credit: int, deliver: Callable[[Sequence[Delivery]], None]) -> "_MemorySubscription":
+    def subscribe(
+        self, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+    ) -> "_MemorySubscription":
+        for earlier in tuple(self._subscriptions):
+            if earlier.consumer == consumer:
+                earlier.close()
         with self:
             if not self._is_open:
                 raise self.driver.unavailable()
-            subscription = _MemorySubscription(self, credit, deliver)
+            subscription = _MemorySubscription(self, consumer, credit, deliver)
             self._subscriptions.append(subscription)
             return subscription
 
@@ -321,9 +326,14 @@ class _MemorySubscription(Subscription):
     """The deliveries of one consumer, and its credit. Its state is its queue's and under its queue's lock."""
 
     def __init__(
-        self, queue: _MemoryQueue, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: _MemoryQueue,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
     ) -> None:
         self._queue = queue
+        self.consumer = consumer
         self.credit = credit
         self.paused = False
         self.deliver = deliver

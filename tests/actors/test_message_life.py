@@ -5,7 +5,14 @@ import threading
 import pytest
 
 from noria.actors import Runtime
-from noria.actors.errors import AlreadySettled, BodyRefused, NotInHandler, NotRunning, QueueFull, QueueNotFound
+from noria.actors.errors import (
+    AlreadySettled,
+    BodyRefused,
+    NotInHandler,
+    NotRunning,
+    QueueFull,
+    QueueNotFound,
+)
 from noria.actors.events import MessageAcked, MessageDeadLettered, MessageFailed
 
 TASKS = """
@@ -49,7 +56,7 @@ def dead_letters(runtime: Runtime) -> list:
         taken.extend(deliveries)
         arrived.set()
 
-    subscription = queue.driver.subscribe(queue.name, credit=100, deliver=deliver)
+    subscription = queue.driver.subscribe(queue.name, consumer="test", credit=100, deliver=deliver)
     assert arrived.wait(20), "no dead letter came"
     subscription.close()
     return [delivery.message for delivery in taken]
@@ -176,7 +183,9 @@ def test_retry_names_its_own_delay(start, probe, events):
     assert [event.delay for event in failed.records] == [0.03]
 
 
-@pytest.mark.parametrize("statement", ["import sys; sys.exit(3)", "raise KeyboardInterrupt", "raise GeneratorExit"])
+@pytest.mark.parametrize(
+    "statement", ["import sys; sys.exit(3)", "raise KeyboardInterrupt", "raise GeneratorExit"]
+)
 def test_a_handler_that_tries_to_end_the_process_fails_its_own_message_only(start, probe, statement):
     runtime = start(
         tasks(),
@@ -448,7 +457,8 @@ def test_publishing_inside_a_handler_reaches_the_next_queue(start, probe):
 
 def test_publish_many_returns_the_ids_in_order(start, probe):
     runtime = start(
-        tasks(), "import probe\nfrom noria.actors import message\ndef handler(body):\n    probe.record(message.id)"
+        tasks(),
+        "import probe\nfrom noria.actors import message\ndef handler(body):\n    probe.record(message.id)",
     )
 
     sent = runtime.publish_many("app:tasks", range(50))
@@ -459,7 +469,9 @@ def test_publish_many_returns_the_ids_in_order(start, probe):
 
 def test_a_full_queue_is_a_retryable_error_after_the_timeout(start, probe):
     definition = tasks(queue="options: {max_length: 2}", consumer="prefetch: 1")
-    runtime = start(definition, "import probe\ndef handler(body):\n    probe.record(body)\n    probe.pass_gate()")
+    runtime = start(
+        definition, "import probe\ndef handler(body):\n    probe.record(body)\n    probe.pass_gate()"
+    )
     runtime.publish("app:tasks", 1)
     probe.wait(1)
 

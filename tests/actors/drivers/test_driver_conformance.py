@@ -87,7 +87,8 @@ def publish(driver: Driver, queue: str, *bodies: bytes, timeout: float = PATIENC
 
 def subscribe(driver: Driver, queue: str, *, credit: int = 100) -> tuple[Subscription, Receiver]:
     receiver = Receiver()
-    return driver.subscribe(queue, credit=credit, deliver=receiver), receiver
+    consumer = f"consumer-{next(_names)}"
+    return driver.subscribe(queue, consumer=consumer, credit=credit, deliver=receiver), receiver
 
 
 def ack(delivery: Delivery) -> None:
@@ -244,8 +245,8 @@ def test_many_publishers_and_consumers_lose_and_double_nothing(driver):
         for number in range(start, start + total // publishers):
             sent.extend(publish(driver, queue, str(number).encode()))
 
-    for _ in range(2):
-        driver.subscribe(queue, credit=7, deliver=deliver)
+    for number in range(2):
+        driver.subscribe(queue, consumer=f"consumer-{number}", credit=7, deliver=deliver)
     threads = [threading.Thread(target=consume) for _ in range(consumers)]
     threads += [threading.Thread(target=produce, args=(n * 1000,)) for n in range(publishers)]
     for thread in threads:
@@ -597,6 +598,18 @@ def test_closing_returns_what_is_unsettled(driver, queue):
     _, second = subscribe(driver, queue)
     again = {delivery.message.body: delivery.attempt for delivery in second.take(2)}
     assert again == {b"seen": 2, b"unseen": 1}
+
+
+def test_a_consumer_that_subscribes_again_gets_back_what_its_earlier_life_held(driver, queue):
+    publish(driver, queue, b"1", b"2")
+    first, second = Receiver(), Receiver()
+    driver.subscribe(queue, consumer="c", credit=2, deliver=first)
+    first.take(2)[0].started = True
+
+    driver.subscribe(queue, consumer="c", credit=2, deliver=second)
+
+    assert {d.message.body: d.attempt for d in second.take(2)} == {b"1": 2, b"2": 1}
+    assert driver.info(queue).consumer_count == 1
 
 
 def test_subscribing_and_closing_quickly_loses_nothing(driver, queue):

@@ -30,7 +30,8 @@ class Recorder:
         return [
             event
             for event in tuple(self.events)
-            if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items())
+            if isinstance(event, kind)
+            and all(getattr(event, name) == value for name, value in fields.items())
         ]
 
     def wait_for(self, kind, count=1, **fields):

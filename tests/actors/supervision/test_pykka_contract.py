@@ -220,7 +220,9 @@ def test_7_a_bounded_inbox_blocks_even_the_stop():
 
 
 def test_8_nothing_in_pykka_watches_or_restarts(kind, grow, recorder, fast):
-    assert not {"supervise", "link", "monitor", "restart"} & {name.lower() for name in dir(pykka.ThreadingActor)}
+    assert not {"supervise", "link", "monitor", "restart"} & {
+        name.lower() for name in dir(pykka.ThreadingActor)
+    }
     actor = raw()
     actor.actor_ref.tell("fail")
     assert actor.actor_stopped.wait(PATIENCE)

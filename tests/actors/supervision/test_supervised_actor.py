@@ -325,8 +325,8 @@ def test_a_proxy_works_on_both_kinds(begin):
 
 def test_a_thread_that_died_without_a_word_is_found(begin):
     heard = Heard()
-    life = Lifeline("subject", lambda: Later(), heard)
-    life.thread = threading.Thread(target=lambda: None)
+    life = Lifeline("subject", Later, heard)
+    life.thread = threading.Thread(target=life._claim)  # it came to life, and no further
     life.thread.start()
     life.thread.join(PATIENCE)
 
@@ -334,6 +334,21 @@ def test_a_thread_that_died_without_a_word_is_found(begin):
     assert not life.bury()
     [error] = heard.said
     assert isinstance(error, ThreadDied)
+
+
+def test_a_thread_that_never_came_to_life_is_found_and_does_not_live_later(monkeypatch):
+    monkeypatch.setattr("noria.actors.supervised.BORN_WITHIN", 0.0)
+    monkeypatch.setattr("noria.actors.supervised.LifeThread.start", lambda self: None)
+    heard = Heard()
+    life = Lifeline("subject", Later, heard)
+    life.start()
+
+    assert life.is_running()
+    assert life.bury()
+    assert not life.is_running()
+    life.run()
+    assert [type(said) for said in heard.said] == [ThreadDied]
+    assert life.actor is None
 
 
 def test_a_supervised_actor_also_starts_alone():

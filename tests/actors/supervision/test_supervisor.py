@@ -162,7 +162,9 @@ def test_a_hanging_constructor_keeps_nobody_waiting(grow, gate):
 
 
 def test_what_a_required_child_needs_is_started_too(grow):
-    tree = grow([ChildSpec("driver", Worker, auto_start=False), ChildSpec("queue", Worker, requires=["driver"])])
+    tree = grow(
+        [ChildSpec("driver", Worker, auto_start=False), ChildSpec("queue", Worker, requires=["driver"])]
+    )
     tree.wait_started(PATIENCE)
 
     assert states(tree) == {"driver": "running", "queue": "running"}
@@ -376,7 +378,10 @@ def test_a_start_that_takes_too_long_is_abandoned_and_tried_again(grow, recorder
 
 def test_a_child_that_does_not_stop_is_abandoned_and_the_rest_stops(grow, recorder, gate):
     tree = grow(
-        [ChildSpec("driver", Worker), ChildSpec("deaf", Deaf, args=[gate], stop_timeout=0.05, requires=["driver"])]
+        [
+            ChildSpec("driver", Worker),
+            ChildSpec("deaf", Deaf, args=[gate], stop_timeout=0.05, requires=["driver"]),
+        ]
     )
     tree.wait_started(PATIENCE)
     with pytest.raises(StopTimeout) as caught:
@@ -519,7 +524,9 @@ def test_a_failure_escalates_through_every_level_to_the_handle(grow, fast):
 
 def test_a_supervisor_whose_child_cannot_start_fails_its_own_start(grow):
     inner = ChildSpec(
-        "inner", Supervisor, args=[[ChildSpec("bad", Failing, args=[Terminal("no")]), ChildSpec("good", Worker)]]
+        "inner",
+        Supervisor,
+        args=[[ChildSpec("bad", Failing, args=[Terminal("no")]), ChildSpec("good", Worker)]],
     )
     tree = grow([inner])
     with pytest.raises(StartFailed) as caught:
@@ -581,7 +588,12 @@ def test_a_child_that_gave_up_can_be_started_again(grow, recorder):
             if error := next(errors):
                 raise error
 
-    tree = grow([ChildSpec("child", Once, required=False), ChildSpec("after", Worker, requires=["child"], required=False)])
+    tree = grow(
+        [
+            ChildSpec("child", Once, required=False),
+            ChildSpec("after", Worker, requires=["child"], required=False),
+        ]
+    )
     recorder.wait_for(ChildGaveUp)
     tree.start_child("child", PATIENCE)
 
@@ -756,7 +768,9 @@ def test_a_hook_that_raises_ends_its_supervisor_after_its_children(grow, recorde
     tree.stop(PATIENCE)
 
     assert log[-1] == "teardown"
-    assert len(recorder.seen(ChildStarted, child="inside")) >= len(recorder.seen(ChildStopped, child="inside"))
+    assert len(recorder.seen(ChildStarted, child="inside")) >= len(
+        recorder.seen(ChildStopped, child="inside")
+    )
 
 
 def test_a_sibling_state_is_what_the_spec_calls_it():

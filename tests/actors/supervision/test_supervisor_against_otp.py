@@ -142,7 +142,8 @@ def test_the_supervisor_does_what_otp_does(new_recorder, specs, strategy, limit,
     recorder = new_recorder()
     model = Otp(strategy, specs, limit)
     children = [
-        ChildSpec(name, Leaf, restart=restart, requires=requires, backoff=NOW) for name, restart, requires in specs
+        ChildSpec(name, Leaf, restart=restart, requires=requires, backoff=NOW)
+        for name, restart, requires in specs
     ]
     tree = supervise(children, strategy=strategy, intensity=Intensity(limit, 1000), bus=recorder.bus)
     try:

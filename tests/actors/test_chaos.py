@@ -1,0 +1,251 @@
+"""Any actor may die at any moment, again and again, under load: nothing accepted is lost, and the tree heals.
+
+Actors die in two ways. A poisoned message makes an actor fail that may have been asleep. And a trace function is installed in every actor's thread; at random lines of our own code it raises, which ends the
+actor then and there, as no signal or message could. The only lines that are spared are those that take and release a
+lock: what is half locked nobody can heal, and no real failure strikes between two of the interpreter's own steps.
+"""
+
+import itertools
+import random
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pykka
+import pytest
+from pykka.messages import ProxyCall
+
+import noria.actors.runtime
+from noria.actors import Runtime, Supervisor
+from noria.actors.supervision_events import ChildStarted
+from noria.registry import NoriaError
+
+OURS = str(Path(noria.actors.runtime.__file__).parent)
+LIMIT = 150
+SPARED_FUNCTIONS = {"__enter__", "__exit__", "work_off_acks"}
+SPARED_FILES = ("mailbox.py",)
+
+PIPELINE = """
+    namespace: app
+    entries:
+      - name: memory
+        kind: queue.driver.memory
+        lifecycle: {restart: {initial_delay: 1ms, max_delay: 5ms}}
+      - name: first
+        kind: queue.queue
+        driver: memory
+        options: {max_length: 200}
+        redelivery: {initial_delay: 1ms, max_delay: 2ms}
+        lifecycle: {restart: {initial_delay: 1ms, max_delay: 5ms}}
+      - name: second
+        kind: queue.queue
+        driver: memory
+        options: {max_length: 200}
+        redelivery: {initial_delay: 1ms, max_delay: 2ms}
+        lifecycle: {restart: {initial_delay: 1ms, max_delay: 5ms}}
+      - {name: forward, kind: function.python, source: "file://handlers.py", method: forward}
+      - {name: collect, kind: function.python, source: "file://handlers.py", method: collect}
+      - name: forwarder
+        kind: queue.consumer
+        queue: first
+        func: forward
+        concurrency: 3
+        lifecycle: {auto_start: true, restart: {initial_delay: 1ms, max_delay: 5ms}}
+      - name: collector
+        kind: queue.consumer
+        queue: second
+        func: collect
+        concurrency: 3
+        lifecycle: {auto_start: true, restart: {initial_delay: 1ms, max_delay: 5ms}}
+"""
+
+HANDLERS = """
+    import probe
+    from noria.actors import publish
+    def forward(body):
+        publish("app:second", body)
+    def collect(body):
+        probe.record(body)
+"""
+
+
+class Killed(BaseException):
+    """Not an Exception: nobody catches it by accident."""
+
+
+class Killer:
+    """Raises at random lines of our code, in threads whose name fits."""
+
+    def __init__(self, seed: int, victims: tuple[str, ...], one_in: int) -> None:
+        self._random = random.Random(seed)
+        self._victims = victims
+        self._one_in = one_in
+        self.kills: Counter[str] = Counter()
+        self.is_armed = False
+
+    def trace_call(self, frame, _event, _argument):
+        if not self.is_armed or not threading.current_thread().name.startswith(self._victims):
+            return None
+        code = frame.f_code
+        spared = code.co_name in SPARED_FUNCTIONS or code.co_filename.endswith(SPARED_FILES)
+        return self.trace_line if code.co_filename.startswith(OURS) and not spared else None
+
+    def trace_line(self, _frame, event, _argument):
+        if event == "line" and self.is_armed and self._random.randrange(self._one_in) == 0:
+            self.kills[threading.current_thread().name.split("-")[0]] += 1
+            self.is_armed = sum(self.kills.values()) < LIMIT
+            raise Killed
+        return self.trace_line
+
+
+POISON = ProxyCall(attr_path=("no_such_attribute",), args=(), kwargs={})
+
+
+class Poisoner(threading.Thread):
+    """Tells poison to a random actor of the tree, again and again, until it is stopped."""
+
+    def __init__(self, runtime: Runtime, seed: int, victims: tuple[str, ...]) -> None:
+        super().__init__(name="poisoner")
+        self._runtime = runtime
+        self._random = random.Random(seed)
+        self._victims = victims
+        self._over = threading.Event()
+        self.kills = 0
+
+    def run(self) -> None:
+        while self.kills < LIMIT and not self._over.wait(self._random.uniform(0, 0.01)):
+            living = [actor for name, actor in actors_of(self._runtime) if name.startswith(self._victims)]
+            if living:
+                try:
+                    self._random.choice(living).actor_ref.tell(POISON)
+                except pykka.ActorDeadError:
+                    continue
+                self.kills += 1
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def actors_of(runtime: Runtime) -> Iterator[tuple[str, pykka.Actor]]:
+    """Every living actor, the root supervisor first."""
+    root = runtime._supervision._root
+    yield "runtime", root
+    yield from below(root)
+
+
+def below(supervisor: Supervisor) -> Iterator[tuple[str, pykka.Actor]]:
+    for child in tuple(supervisor.siblings):
+        lifeline = child.record.lifeline
+        actor = lifeline.actor if lifeline is not None else None
+        if actor is not None:
+            yield child.id, actor
+            if isinstance(actor, Supervisor):
+                yield from below(actor)
+
+
+@pytest.mark.parametrize(
+    ("victims", "one_in"),
+    [
+        (("worker",), 1500),
+        (("app:forwarder", "app:collector"), 1500),
+        (("app:memory", "app:first", "app:second"), 300),
+        (("runtime",), 3000),
+        (("worker", "app:", "runtime"), 3000),
+    ],
+    ids=["workers", "consumers", "drivers and queues", "root supervisor", "anybody"],
+)
+def test_killing_actors_at_random_moments_loses_no_message_and_the_tree_heals(
+    application, probe, monkeypatch, victims, one_in
+):
+    monkeypatch.setattr("noria.actors.consumer.ORPHAN_CHECK", 0.02)
+    killer = Killer(20261121, victims, one_in)
+    runtime = Runtime.load(application(PIPELINE, HANDLERS))
+    poisoner = Poisoner(runtime, 20261121, victims)
+    threading.settrace(killer.trace_call)
+    try:
+        runtime.start(20)
+        killer.is_armed = True
+        poisoner.start()
+        sent = publish_while(poisoner.is_alive, runtime)
+    finally:
+        killer.is_armed = False
+        threading.settrace(None)
+        poisoner.stop()
+    kills = sum(killer.kills.values()) + poisoner.kills
+    probe.wait_until(lambda records: set(records) >= sent, "every message")
+    runtime.wait_idle(20)
+    healed = wait_for_running(runtime)
+    runtime.stop()
+
+    copies = Counter(probe.records)
+    assert set(copies) == sent
+    assert kills > 100
+    assert healed == ["app:collector", "app:first", "app:forwarder", "app:memory", "app:second"]
+    # At most what was held when somebody died: the credit of both consumers, for each kill.
+    assert sum(copies.values()) - len(sent) <= 20 * kills
+
+
+def wait_for_running(runtime: Runtime) -> list[str]:
+    """The services that run, as soon as all do."""
+    changed = threading.Event()
+    runtime.bus.subscribe(lambda _event: changed.set(), ChildStarted)
+    while True:
+        changed.clear()
+        states = {child["id"]: child["state"] for child in runtime.tree()["children"]}
+        if set(states.values()) == {"running"}:
+            return sorted(states)
+        assert changed.wait(20), states
+
+
+def publish_while(goes_on: Callable[[], bool], runtime: Runtime) -> set[int]:
+    """Publish from two threads of ours, which nobody kills; every body that was accepted."""
+    accepted: list[int] = []
+    refused: list[BaseException] = []
+
+    def publish(start: int) -> None:
+        numbers = itertools.count(start, 2)
+        try:
+            while goes_on():
+                number = next(numbers)
+                runtime.publish("app:first", number, timeout=60)
+                accepted.append(number)
+        except NoriaError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=publish, args=(start,)) for start in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == []
+    return set(accepted)
+
+
+def test_the_killer_kills():
+    """The oracle's own test: a trace function that raises ends the thread at that line."""
+    killer = Killer(1, ("victim",), 1)
+    killer.is_armed = True
+    before = sys.gettrace()
+    ended = []
+
+    def victim() -> None:
+        try:
+            from noria.actors.outcome import describe
+
+            describe(ValueError("x"))
+        except Killed:
+            ended.append("killed")
+
+    threading.settrace(killer.trace_call)
+    try:
+        thread = threading.Thread(target=victim, name="victim")
+        thread.start()
+        thread.join()
+    finally:
+        threading.settrace(None)
+
+    assert ended == ["killed"]
+    assert sys.gettrace() is before
