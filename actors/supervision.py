@@ -35,6 +35,9 @@ from .supervisor_messages import AddChild, RemoveChild, RestartChild, StartChild
 ROOT_INTENSITY: Final = Intensity(restarts=100, seconds=10)
 """How often a root that was killed is replaced: there is nobody above it to do it."""
 
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for a root that died without a word, while somebody waits."""
+
 DECIDED: Final = (SupervisorGaveUp, StartFailed)
 """Ends that a supervisor chose: no successor would do better."""
 
@@ -288,7 +291,8 @@ class Supervision:
                 remaining = None if end is None else end - time.monotonic()
                 if remaining is not None and remaining <= 0:
                     return False
-                _listen(bell, remaining)
+                _listen(bell, LOOK_EVERY if remaining is None else min(remaining, LOOK_EVERY))
+                self._life.bury()  # nobody above the root sweeps
             return True
         finally:
             with self._lock:
@@ -342,7 +346,7 @@ def _gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:
     return not lifeline.is_running()
 
 
-def _listen(bell: Bell, timeout: float | None) -> None:
+def _listen(bell: Bell, timeout: float) -> None:
     try:
         bell.get(timeout=timeout)
     except queue.Empty:

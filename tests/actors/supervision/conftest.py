@@ -92,7 +92,8 @@ def no_thread_is_left_behind():
 
     end = time.monotonic() + PATIENCE
     for thread in set(threading.enumerate()) - before:
-        thread.join(max(0.0, end - time.monotonic()))
+        if thread.is_alive():
+            thread.join(max(0.0, end - time.monotonic()))
         assert not thread.is_alive(), f"{thread.name} was left behind"
 
 

@@ -12,6 +12,7 @@ import time
 
 import pykka
 import pytest
+
 from noria.actors.child import ChildSpec
 from noria.actors.restart import Backoff
 from noria.actors.supervised import Supervised
@@ -116,7 +117,9 @@ def test_a_root_that_is_killed_gets_a_successor(grow):
     tree.wait_started(PATIENCE)
     dice = random.Random(1)
     for _ in range(30):
-        kill(tree.root.lifeline.thread, Killed)
+        life = tree._life
+        if life.actor is not None:
+            kill(life.thread, Killed)
         tree.root.mailbox.wake()  # an exception waits for the thread to run Python again
         time.sleep(dice.random() / 50)
 

@@ -6,9 +6,10 @@ import time
 
 import pykka
 import pytest
-from noria.actors.mailbox import Control, Mailbox
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
+
+from noria.actors.mailbox import Control, Mailbox
 
 
 class Urgent(Control):

@@ -9,12 +9,13 @@ import threading
 
 import pykka
 import pytest
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
 from noria.actors.child import ChildSpec
 from noria.actors.mailbox import Mailbox
 from noria.actors.supervised import Supervised
 from noria.actors.supervision_events import ChildFailed, ChildStarted, Undelivered
-from pykka._envelope import Envelope
-from pykka.messages import _ActorStop
 
 PATIENCE = 20
 

@@ -5,6 +5,7 @@ import threading
 
 import pykka
 import pytest
+
 from noria.actors.mailbox import Control
 from noria.actors.supervised import Lifeline, StopRequested, Supervised
 from noria.actors.supervision_errors import NotAnActor, ThreadDied

@@ -5,6 +5,8 @@ import time
 
 import pykka
 import pytest
+from pykka.messages import ProxyGetAttr
+
 from noria.actors.child import ChildSpec, State
 from noria.actors.restart import Backoff, Intensity
 from noria.actors.supervised import Supervised
@@ -35,7 +37,6 @@ from noria.actors.supervision_events import (
 )
 from noria.actors.supervisor import Supervisor
 from noria.registry import NoriaError
-from pykka.messages import ProxyGetAttr
 
 PATIENCE = 20
 
@@ -413,7 +414,12 @@ def test_the_stop_as_a_whole_is_bounded(grow, gate):
 def test_a_second_stop_with_less_time_hurries_the_first(grow, gate):
     tree = grow([ChildSpec("deaf", Deaf, args=[gate])])
     tree.wait_started(PATIENCE)
-    first = threading.Thread(target=lambda: pytest.raises(StopTimeout, tree.stop, PATIENCE))
+
+    def stop_patiently():
+        with pytest.raises(StopTimeout):
+            tree.stop(PATIENCE)
+
+    first = threading.Thread(target=stop_patiently)
     first.start()
     with pytest.raises(StopTimeout):
         tree.stop(0.05)
@@ -759,8 +765,9 @@ def test_a_hook_that_raises_ends_its_supervisor_after_its_children(grow, recorde
     log = []
     spec = ChildSpec("hooked", Hooked, args=[log, hook], restart="temporary", required=False)
     tree = grow([spec])
-    if hook == "inside ended":
+    if hook not in {"setup", "started"}:
         recorder.wait_for(ChildStarted, child="hooked")
+    if hook == "inside ended":
         tree.ref("hooked", "inside").tell(ValueError("x"))
     if hook in {"setup", "started", "inside ended"}:
         failure = recorder.wait_for(ChildFailed, child="hooked")

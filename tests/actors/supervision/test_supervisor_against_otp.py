@@ -7,12 +7,13 @@ that require an affected child are affected too).
 import pykka
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pykka.messages import ProxyGetAttr
+
 from noria.actors.child import ChildSpec
 from noria.actors.restart import Backoff, Intensity
 from noria.actors.supervision import supervise
 from noria.actors.supervision_errors import SupervisorGaveUp
 from noria.actors.supervision_events import ChildFailed, ChildStarted, ChildStopped
-from pykka.messages import ProxyGetAttr
 
 PATIENCE = 20
 NOW = Backoff(initial_delay=0)
