@@ -30,6 +30,7 @@ class _Record:
 
     message: Message
     attempts: int = 0
+    nacked_by: str = ""
 
 
 class MemoryDriver(Driver):
@@ -144,7 +145,11 @@ class _MemoryQueue:
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._forget_acked()
+        try:
+            self._forget_acked()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         try:
@@ -278,15 +283,25 @@ class _MemoryQueue:
 
     def _dispatch_in_turns(self) -> None:
         batches: dict[_MemorySubscription, list[Delivery]] = {}
-        hungry = sum(subscription.credit > 0 for subscription in self._subscriptions)
-        while self._ready and hungry:
-            subscription = self._subscriptions[0]
-            self._subscriptions.rotate(-1)
-            if subscription.credit > 0:
-                batches.setdefault(subscription, []).extend(self._take(subscription, 1))
-                hungry -= subscription.credit == 0
+        while self._ready and (subscription := self._next_in_turn(self._ready[0])) is not None:
+            batches.setdefault(subscription, []).extend(self._take(subscription, 1))
         for subscription, batch in batches.items():
             subscription.deliver(batch)
+
+    def _next_in_turn(self, record: _Record) -> "_MemorySubscription | None":
+        """Whose turn it is; what a consumer has just refused goes to another one, if one has credit.
+
+        Otherwise two messages could come back in step to the wrong one of two consumers for ever, each of which may
+        handle only one of them.
+        """
+        hungry = [subscription for subscription in self._subscriptions if subscription.credit > 0]
+        if not hungry:
+            return None
+        others = (subscription for subscription in hungry if subscription.consumer != record.nacked_by)
+        chosen = next(others, hungry[0])
+        self._subscriptions.remove(chosen)
+        self._subscriptions.append(chosen)
+        return chosen
 
     def _take(self, subscription: "_MemorySubscription", count: int) -> list[Delivery]:
         ready, in_flight, batch = self._ready, subscription.in_flight, []
@@ -349,7 +364,7 @@ class _MemorySubscription(Subscription):
         with self._queue:
             record = delivery.receipt
             if record in self.in_flight:
-                record.attempts = delivery.attempt
+                record.attempts, record.nacked_by = delivery.attempt, self.consumer
                 self._queue.delay(record, delay)
                 self.forget(delivery)
 
