@@ -100,6 +100,7 @@ class Consumer(Supervisor):
         self._worker_count = concurrency
         self._stop_timeout = stop_timeout
         self._gone = Totals()
+        self._stuck: list[Worker] = []
         self._subscription: Subscription | None = None
         self._drain: Drain | None = None
         super().__init__([self._worker_spec(number) for number in range(1, concurrency + 1)], bus=binding.bus)
@@ -161,7 +162,9 @@ class Consumer(Supervisor):
         if worker is None:
             return
         self._gone.add(worker)
-        if error is not None and not isinstance(error, ChildStuck):  # a stuck one still has its delivery
+        if isinstance(error, ChildStuck):
+            self._stuck.append(worker)  # and it still has its delivery
+        elif error is not None:
             worker.give_back(error)
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans())
         # A wake-up that was meant for it must not die with it.
@@ -272,12 +275,16 @@ class Consumer(Supervisor):
             raise WorkersUnfinished(str(self._binding.consumer), unfinished, abandoned)
 
     def _give_back(self) -> tuple[str, ...]:
-        if self._subscription is None:
-            return ()
-        self._subscription.flush(1.0)
-        abandoned = tuple(delivery.message.id for delivery in self._subscription.unsettled())
-        self._subscription.close()
-        return abandoned
+        """Return everything to the queue; the IDs of messages that a handler still works on."""
+        if self._subscription is not None:
+            self._subscription.flush(1.0)
+            self._subscription.close()
+        contexts = [worker.handling.current for worker in self._stuck]
+        return tuple(
+            context.delivery.message.id
+            for context in contexts
+            if context is not None and context.delivery is not None
+        )
 
     def _report(self, abandoned: tuple[str, ...], unfinished: tuple[str, ...]) -> None:
         drain = self._drain

@@ -82,8 +82,12 @@ class Topology:
         self._python.close()
 
     def consumed_queues(self) -> set[str]:
-        """The IDs of queues that some consumer takes from."""
-        return {str(entry.config.queue) for entry in self.registry if entry.kind == "queue.consumer"}
+        """The IDs of queues that some consumer takes from; one that does not start by itself takes nothing."""
+        return {
+            str(entry.config.queue)
+            for entry in self.registry
+            if entry.kind == "queue.consumer" and auto_starts(entry)
+        }
 
     def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
         """The specification of every service, with what it requires."""

@@ -46,14 +46,13 @@ class PythonFunctions:
         """
         config: PythonFunctionConfig = entry.config
         module = self._module(entry, config)
-        call = getattr(module, config.method, None)
-        where = getattr(module, "__file__", None) or str(entry.source.file)
-        if call is None:
-            raise FunctionBroken(
-                str(entry.id), f"{module.__name__} has no {config.method}", file=where, line=1
-            )
+        file = getattr(module, "__file__", None) or str(entry.source.file)
+        if not hasattr(module, config.method):
+            problem = f"{config.module or Path(file).name} does not define {config.method}"
+            raise FunctionBroken(str(entry.id), problem, file=file, line=1)
+        call = getattr(module, config.method)
         if not callable(call):
-            raise FunctionBroken(str(entry.id), f"{config.method} cannot be called", file=where, line=1)
+            raise FunctionBroken(str(entry.id), f"{config.method} cannot be called", file=file, line=1)
         return Function(id=entry.id, call=call, is_async=_is_async(call))
 
     def _module(self, entry: Entry, config: PythonFunctionConfig) -> ModuleType:
@@ -93,8 +92,17 @@ def _execute(function: EntryID, source: str, path: Path) -> ModuleType:
     except BaseException as error:
         del sys.modules[module.__name__]
         file, line = _origin(error, path, 1)
-        raise FunctionBroken(str(function), _text(error), file=file, line=line) from error
+        problem = f"{_text(error)}{_hint(error, path)}"
+        raise FunctionBroken(str(function), problem, file=file, line=line) from error
     return module
+
+
+def _hint(error: BaseException, path: Path) -> str:
+    """For an import of what stands beside the handler: Python looks for it on `sys.path` only."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name is None or not (path.parent / f"{name.partition('.')[0]}.py").exists():
+        return ""
+    return f" ({name}.py stands beside it: put {path.parent} on sys.path, as `noria run` does)"
 
 
 def _origin(error: BaseException, path: Path, line: int, skip: str | None = None) -> tuple[Path | str, int]:
