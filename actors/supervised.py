@@ -11,18 +11,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import attrs
 import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
-from ..registry import Event
 from .adoption import adopt
+from .life_thread import LifeThread
+from .listener import Alone, Listener
 from .mailbox import Clock, Control, Mailbox
 from .supervision_errors import ThreadDied
-from .supervision_events import Undelivered, log_event
+from .supervision_events import Undelivered
 
 BORN_WITHIN: Final = 2.0
 """Seconds after which a thread that was started and has not begun is taken for dead."""
@@ -35,57 +36,6 @@ class StopRequested(Control):
     """To a Supervised actor: stop, and be done by `deadline` (on the mailbox's clock; None: soon)."""
 
     deadline: float | None = None
-
-
-class Listener(Protocol):
-    """Hears about an actor's life. Called in the actor's thread: quick, never blocking, never raising."""
-
-    def ready(self, lifeline: Lifeline) -> None:
-        """The actor does its work from now on. At most once, and not after `ended`."""
-
-    def ended(self, lifeline: Lifeline, error: BaseException | None) -> None:
-        """The actor is over: None for a normal end. Exactly once."""
-
-    def emit(self, event: Event) -> None:
-        """Something worth knowing happened."""
-
-
-class Alone:
-    """Listens where no supervisor does: what goes wrong is logged."""
-
-    def ready(self, lifeline: Lifeline) -> None:
-        """Nobody waits for it."""
-
-    def ended(self, lifeline: Lifeline, error: BaseException | None) -> None:
-        """Log an error, as pykka would."""
-        if error is not None:
-            pykka._actor.logger.error("Unhandled exception in %s:", lifeline.actor, exc_info=error)  # noqa: SLF001
-
-    def emit(self, event: Event) -> None:
-        """Log it."""
-        log_event(event)
-
-
-class Unawaited(threading.Event):
-    """An event that nobody waits for."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Do not."""
-        del timeout
-        return True
-
-
-class LifeThread(threading.Thread):
-    """A thread whose `start` does not wait for it.
-
-    It would wait for ever for a thread that is killed before it has come to Python code of ours. That is
-    no theory: until a new thread runs, CPython finds it under its creator's number, so that an exception
-    thrown into a supervisor hits the child which it is just starting.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._started = Unawaited()
 
 
 class Lifeline:
@@ -115,6 +65,7 @@ class Lifeline:
         self._ready = False
         self._deferred = False
         self._began = False
+        self._reported = False
         self._stop_requested = False
         self._stops: list[pykka.Future[Any]] = []
         self._begun: Envelope[Any] | None = None
@@ -179,7 +130,7 @@ class Lifeline:
 
     def join(self, timeout: float) -> None:
         """Wait for its thread to leave."""
-        if self.thread is not None and self._begun_running():
+        if self.thread is not None and self.thread.is_alive():
             self.thread.join(timeout)
 
     @property
@@ -187,9 +138,16 @@ class Lifeline:
         """The message that is being handled, or was last."""
         return self._begun.message if self._begun is not None else None
 
+    def cancel(self) -> bool:
+        """Never live, where it has not begun to. Returns whether that was so."""
+        if not self._claim():
+            return False
+        self.ended = self._reported = True
+        return True
+
     def bury(self) -> bool:
         """Report the end of a thread that died without a word. Returns whether there was need to."""
-        if self.ended or self.thread is None:
+        if self._reported or self.thread is None:
             return False
         # Asked in this order: a thread that has begun and is not alive is dead, not unborn.
         if self._begun_running():
@@ -263,10 +221,14 @@ class Lifeline:
                 parting()
             except BaseException as error:
                 self.fail(error)
-        if not self.ended:
-            self._close()  # again, in case something was thrown into the first time; it costs nothing
+        if not self._reported:
+            # Again, in case something was thrown into the first time; it costs nothing.
+            if isinstance(self.actor, Supervised):
+                self.actor.retire()
+            self._close()
             self.ended = True
             self.listener.ended(self, self.error)
+            self._reported = True
             self._answer()
 
     def _answer(self) -> None:
@@ -382,7 +344,10 @@ class Supervised(pykka.ThreadingActor):
         return False
 
     def retire(self) -> None:
-        """The very end, before `teardown`, in a stranger's thread where ours died: quick things only."""
+        """The very end, before `teardown`, in a stranger's thread where ours died: quick things only.
+
+        May be called more than once.
+        """
 
     def on_start(self) -> None:
         """Not for subclasses: see `setup`."""

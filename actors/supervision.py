@@ -67,8 +67,9 @@ class Supervision:
         self._crashes = RestartWindow(ROOT_INTENSITY)
         self._former: tuple[tuple[Supervisor, Lifeline], ...] = ()
         self._since = time.time()
-        self._root = create()
-        self._life = self._launch()
+        root = create()
+        self._root, self._life = root, Lifeline(name, lambda: root, self)
+        self._life.start()
 
     def __enter__(self) -> Self:
         try:
@@ -86,6 +87,7 @@ class Supervision:
     @property
     def root(self) -> Supervisor:
         """The present root supervisor."""
+        self._life.bury()  # nobody above it looks whether it died without a word
         return self._root
 
     @property
@@ -113,7 +115,7 @@ class Supervision:
             since=self._since,
             stuck=[],
             figures={},
-            children=self._root.snapshot(),
+            children=self.root.snapshot(),
         )
 
     def ref(self, *path: str) -> pykka.ActorRef[Any] | None:
@@ -121,7 +123,7 @@ class Supervision:
 
         None while it is down. It is another one after each restart. Raises `ChildUnknown`.
         """
-        supervisor = self._root
+        supervisor = self.root
         for name in path[:-1]:
             lifeline = supervisor.siblings[name].record.lifeline
             if lifeline is None or not isinstance(lifeline.actor, Supervisor):
@@ -207,24 +209,35 @@ class Supervision:
         self._ring()
 
     def ended(self, lifeline: Lifeline, error: BaseException | None) -> None:
-        """Called by the root: the tree is down, or the root was killed and gets a successor."""
-        del lifeline
+        """Called by the root: the tree is down, or the root was killed and gets a successor.
+
+        Each step can be done again: who kills roots may also kill one that is saying this.
+        """
         with self._lock:
-            if error is not None and self._was_killed(error):
-                self.emit(SupervisorFailed(self.name, error))
-                try:
-                    root = self._create()
-                except Exception as another:
-                    error = another
+            if lifeline is self._life and not self._ended:
+                if error is not None and self._was_killed(error):
+                    self.emit(SupervisorFailed(self.name, error))
+                    self._succeed()
                 else:
-                    self._former = (*self._former, (self._root, self._life))
-                    self._root = root
-                    self._life = self._launch()
-                    return
-            self.error = error
-            self._since = time.time()
-            self._ended = True
+                    self._end(error)
+            if lifeline is not self._life and self._life.thread is None:
+                self._life.start()
         self._ring()
+
+    def _succeed(self) -> None:
+        """Put a new root in the place of one that was killed."""
+        try:
+            root = self._create()
+        except Exception as another:
+            self._end(another)
+            return
+        self._former = (*self._former, (self._root, self._life))
+        self._root, self._life = root, Lifeline(self.name, lambda: root, self)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.error = error
+        self._since = time.time()
+        self._ended = True
 
     def _was_killed(self, error: BaseException) -> bool:
         """Whether the root ended by something that no supervisor ever decides."""
@@ -232,12 +245,6 @@ class Supervision:
             return False
         self._crashes = self._crashes.record(time.monotonic())
         return not self._crashes.exhausted
-
-    def _launch(self) -> Lifeline:
-        root = self._root
-        life = Lifeline(self.name, lambda: root, self)
-        life.start()
-        return life
 
     def _state(self) -> State:
         if self._ended:
@@ -248,7 +255,7 @@ class Supervision:
 
     def _ask(self, message: Any, timeout: float) -> None:
         try:
-            self._root.actor_ref.ask(message, timeout=timeout)
+            self.root.actor_ref.ask(message, timeout=timeout)
         except pykka.ActorDeadError as error:
             raise SupervisorStopping(self.name) from error
 
@@ -292,7 +299,7 @@ class Supervision:
                 if remaining is not None and remaining <= 0:
                     return False
                 _listen(bell, LOOK_EVERY if remaining is None else min(remaining, LOOK_EVERY))
-                self._life.bury()  # nobody above the root sweeps
+                self._life.bury()  # nobody above the root does
             return True
         finally:
             with self._lock:
@@ -341,6 +348,7 @@ def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child
 
 def _gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:
     """Whether the thread has ended; one that has said its last word is given a moment to do so."""
+    lifeline.cancel()
     if wait or lifeline.ended:
         lifeline.join(max(0.1, end - time.monotonic()))
     return not lifeline.is_running()
