@@ -31,6 +31,10 @@ BORN_WITHIN: Final = 2.0
 ActorFactory = Callable[[], pykka.ThreadingActor]
 
 
+TRIES: Final = 10
+"""How often an actor is interrupted in its last words before it leaves them to its supervisor's sweep."""
+
+
 @attrs.frozen
 class StopRequested(Control):
     """To a Supervised actor: stop, and be done by `deadline` (on the mailbox's clock; None: soon)."""
@@ -84,17 +88,20 @@ class Lifeline:
 
     def run(self) -> None:
         """The whole life, in the current thread. Never raises, short of an exception thrown in at its end."""
-        if not self._claim():
-            return
-        try:
+        error: BaseException | None = None
+        for _ in range(TRIES):
             try:
-                self._live()
-            except BaseException as error:
-                self.fail(error)
-            self._part()
-        except BaseException as error:  # thrown in from another thread while the actor was parting
-            self.fail(error)
-            self._part()
+                if error is not None:
+                    self.fail(error)
+                elif self._claim():
+                    self._live()
+                else:
+                    return
+                self._part()
+            except BaseException as another:  # the actor's, or thrown in from another thread, even in here
+                error = another
+            else:
+                return
 
     def ready(self) -> None:
         """Report that the actor does its work from now on. Only the first call counts."""
