@@ -131,14 +131,14 @@ class Supervision:
             supervisor = lifeline.actor
         return supervisor.ref(path[-1])
 
-    def wait_started(self, timeout: float = 30.0) -> None:
-        """Wait until every child that is required and has `auto_start` runs.
+    def wait_started(self, timeout: float | None = 30.0) -> None:
+        """Wait until every child that is required and has `auto_start` runs; None: as long as it takes.
 
         Raises `StartFailed`, which names all that could not be started and why; `StartTimeout` when the
         time is up (the tree goes on trying).
         """
         if not self._wait(lambda: self._started or self._ended, timeout):
-            raise StartTimeout(timeout, self._not_running())
+            raise StartTimeout(timeout or 0.0, self._not_running())
         if self._started:
             return
         if self.error is None:
