@@ -238,13 +238,13 @@ class _MemoryQueue:
                 accepted += len(taken)
                 if accepted == len(messages):
                     return
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise QueueFull(self._name, accepted=accepted, timeout=timeout)
                 if not taken:
+                    remaining = deadline - time.monotonic()
+                    if remaining <= 0:
+                        raise QueueFull(self._name, accepted=accepted, timeout=timeout)
                     self._room.wait(remaining)
-                if not self._is_open:
-                    raise self.driver.unavailable(accepted)
+                    if not self._is_open:
+                        raise self.driver.unavailable(accepted)
         finally:
             self._waiting_publishers -= 1
 
