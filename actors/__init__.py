@@ -4,14 +4,10 @@ Inside a handler: `message`, `publish`, `context`, and `Retry` or `Reject` to ra
 queue: `supervise`, `ChildSpec` and the rest of supervision.
 """
 
-from .child import ChildSpec
 from .current import context, message, publish, publish_many, start_thread
 from .errors import ActorsError, Reject, Retry
-from .restart import Backoff, Intensity, Restart, Strategy
 from .runtime import DrainReport, Runtime
-from .supervised import Supervised
-from .supervision import supervise
-from .supervisor import Supervisor
+from .supervision import Backoff, ChildSpec, Intensity, Restart, Strategy, Supervised, Supervisor, supervise
 
 __all__ = [
     "ActorsError",

@@ -11,18 +11,15 @@ from typing import Any
 import pykka
 from attrs import define, field, frozen
 
-from .child import ChildSpec
 from .delivery import Delivery
 from .driver import Subscription
 from .errors import HandlerTimeout, WorkersUnfinished
 from .events import ConsumerDrained, WorkerStuck
 from .handle import Binding
-from .mailbox import Control
 from .outcome import Nack
 from .pool import Buffer
-from .restart import Backoff, Restart
-from .supervision_errors import ChildStuck
-from .supervisor import Supervisor
+from .supervision import Backoff, ChildSpec, Control, Restart, Supervisor
+from .supervision.errors import ChildStuck
 from .worker import Retire, Worker
 
 WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=1.0)

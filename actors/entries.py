@@ -16,7 +16,7 @@ from ..security import SecurityBlock, check_security_block
 from .codecs import CODECS, DEFAULT_CODEC
 from .driver import Driver, Features
 from .drivers.memory import MemoryDriver
-from .restart import Backoff
+from .supervision import Backoff
 
 Complaints = Iterator[tuple[str, str]]
 

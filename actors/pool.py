@@ -13,7 +13,7 @@ from typing import Any, Final
 from pykka._envelope import Envelope
 
 from .delivery import Delivery
-from .mailbox import Mailbox
+from .supervision import Mailbox
 
 
 class Work:

@@ -22,7 +22,7 @@ from .driver import Driver, QueueDeclaration, QueueInfo, Subscription
 from .errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
 from .events import MessageDeadLettered, MessageFailed
 from .outcome import Ack, Nack, Outcome, Rejection
-from .restart import Backoff
+from .supervision import Backoff
 
 # How long a publisher inside a handler waits before it looks whether it has been cancelled.
 LONGEST_STEP = 0.05

@@ -28,8 +28,8 @@ from .function import Function
 from .handle import HandlerContext
 from .queue import Queue
 from .settings import Settings
-from .supervision_errors import StopTimeout
 from .supervision import Supervision, supervise
+from .supervision.errors import StopTimeout
 from .topology import Topology
 
 Found = TypeVar("Found")
@@ -337,7 +337,7 @@ class Runtime:
         Asks nobody, so it answers at once whatever the actors do. Empty when the runtime does not run.
         """
         supervision = self._supervision
-        return {} if supervision is None else supervision.snapshot()
+        return {} if supervision is None else dict(supervision.snapshot())
 
     @property
     def failures(self) -> dict[str, str]:

@@ -9,9 +9,8 @@ from attrs import frozen
 
 from .driver import Driver
 from .errors import DriverUnavailable
-from .mailbox import Control
 from .queue import Queue
-from .supervised import Supervised
+from .supervision import Control, Supervised
 
 
 @frozen

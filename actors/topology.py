@@ -10,7 +10,6 @@ import pykka
 
 from ..registry import Bus, Entry, EntryID, Registry
 from ..security import Guard, Policies
-from .child import ChildSpec
 from .codecs import CODECS
 from .consumer import Consumer
 from .driver import Driver
@@ -20,6 +19,7 @@ from .functions.python import PythonFunctions
 from .handle import Binding
 from .queue import DeadLetter, Queue, QueueSettings
 from .services import DriverActor, QueueActor
+from .supervision import ChildSpec
 
 if TYPE_CHECKING:
     from .runtime import Runtime

@@ -9,13 +9,12 @@ from typing import Any
 
 from attrs import frozen
 
-from .adoption import use_inbox
 from .driver import Subscription
 from .handle import Binding, Handling
-from .mailbox import Control
 from .outcome import Nack, describe
 from .pool import Buffer, Work, WorkerMailbox
-from .supervised import Supervised
+from .supervision import Control, Supervised
+from .supervision.adoption import use_inbox
 
 
 @frozen

@@ -44,7 +44,8 @@ class Application:
             )
         except ConfigurationError as error:
             raise Invalid(error) from error
-        tell_skipped(registry)
+        for warning in skipped(registry):
+            warning.tell()
         return registry
 
     def settings(self) -> Settings:
@@ -113,12 +114,50 @@ def example(*lines: str) -> str:
     return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])
 
 
-def tell_skipped(registry: Registry) -> None:
-    """Warn of each entry that was left out because of its kind."""
-    for skipped in registry.skipped:
-        click.echo(
-            f"{skipped.source}: warning: {skipped.id} is skipped: unknown kind {skipped.kind}", err=True
+@attrs.frozen
+class Warned:
+    """Something that is allowed and probably not meant. `event` names it in logs."""
+
+    event: str
+    place: str
+    text: str
+
+    def tell(self) -> None:
+        """Print it on stderr as `file:line:column: warning: text`."""
+        click.echo(f"{self.place}: warning: {self.text}", err=True)
+
+
+def skipped(registry: Registry) -> tuple[Warned, ...]:
+    """A warning for each entry that was left out because of its kind."""
+    return tuple(
+        Warned("EntrySkipped", str(each.source), f"{each.id} is skipped: unknown kind {each.kind}")
+        for each in registry.skipped
+    )
+
+
+def not_started(registry: Registry) -> tuple[Warned, ...]:
+    """A warning for each consumer that nothing starts."""
+    return tuple(
+        Warned(
+            "ConsumerNotStarted",
+            str(entry.source),
+            f"{entry.id} will not start by itself: lifecycle.auto_start is not true",
         )
+        for entry in resting(registry)
+    )
+
+
+def resting(registry: Registry) -> tuple[Entry, ...]:
+    """The consumers that do not start with the runtime, nor because a service that does needs them."""
+    from ..topology import auto_starts
+
+    waiting = [entry.id for entry in registry if hasattr(entry.config, "lifecycle") and auto_starts(entry)]
+    started = set(waiting)
+    while waiting:
+        needed = set(registry[waiting.pop()].dependencies) - started
+        started |= needed
+        waiting += needed
+    return tuple(entry for entry in registry if entry.kind == "queue.consumer" and entry.id not in started)
 
 
 def find_entry(registry: Registry, wanted: str) -> Entry:

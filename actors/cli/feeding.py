@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 import click
 
 from .application import nearest
-from .lines import Line, batches
+from .lines import LONGEST, Line, batches
 
 if TYPE_CHECKING:
     from ...registry import Registry
@@ -148,7 +148,7 @@ class Feed:
 def parsed(line: Line) -> Any:
     """The value of a line. Raises ValueError with what is wrong; the line itself is not repeated: it is data."""
     if line.text is None:
-        raise ValueError("the line is too long")
+        raise ValueError(f"the line is longer than {LONGEST // 2**20} MB")
     try:
         text = line.text.decode("utf-8-sig" if line.number == 1 else "utf-8")
         return json.loads(text, parse_constant=_refuse)
@@ -215,12 +215,24 @@ def _pair(text: str, registry: Registry) -> tuple[str, str]:
     queues = [str(entry.id) for entry in registry if entry.kind == "queue.queue"]
     named = [queue for queue in queues if wanted in (queue, queue.partition(":")[2])]
     if len(named) != 1:
-        problem = f"ambiguous queue, use its full ID: {', '.join(named)}" if named else "queue not found"
-        hint = "" if named else nearest(wanted, queues)
-        raise click.UsageError(f"--publish {text!r}: {problem}{hint}")
+        problem = (
+            f"ambiguous queue, use its full ID: {', '.join(named)}" if named else _no_queue(wanted, registry)
+        )
+        raise click.UsageError(f"--publish {text!r}: {problem}")
     if path != STDIN:
         _check_file(text, path)
     return named[0], path
+
+
+def _no_queue(wanted: str, registry: Registry) -> str:
+    others = [entry for entry in registry if wanted in (str(entry.id), entry.id.name)]
+    if others:
+        takes = f"; it takes from {others[0].config.queue}" if others[0].kind == "queue.consumer" else ""
+        return f"{others[0].id} is a {others[0].kind}, not a queue{takes}"
+    queues = [str(entry.id) for entry in registry if entry.kind == "queue.queue"]
+    if not queues:
+        return "queue not found: the application has none"
+    return "queue not found" + (nearest(wanted, queues) or f"; there are {', '.join(queues)}")
 
 
 def _check_file(text: str, path: str) -> None:

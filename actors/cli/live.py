@@ -60,13 +60,21 @@ class Rates:
         return (value - before) / (now - then) if now > then else 0.0
 
 
-def view(tree: Node, feeds: Iterable[Feed], counts: Counts, rates: Rates, seconds: float) -> RenderableType:
+def view(  # noqa: PLR0913 - one for each part of the picture
+    tree: Node,
+    feeds: Iterable[Feed],
+    counts: Counts,
+    rates: Rates,
+    seconds: float,
+    *,
+    is_stopping: bool = False,
+) -> RenderableType:
     """The whole view, for one moment."""
     feeds = tuple(feeds)
     parts: list[RenderableType] = [_table(tree, rates)]
     if feeds:
         parts.append(_feeding(feeds))
-    parts.append(_totals(counts, seconds))
+    parts.append(_totals(counts, seconds, is_stopping=is_stopping))
     return Group(*parts)
 
 
@@ -134,9 +142,11 @@ def _feeding(feeds: Iterable[Feed]) -> Table:
     return table
 
 
-def _totals(counts: Counts, seconds: float) -> Text:
-    return Text(
+def _totals(counts: Counts, seconds: float, *, is_stopping: bool) -> Text:
+    figures = (
         f"{seconds:.0f} s  {counts.handled} handled, {counts.failed} failed, {counts.dead_lettered} dead-lettered,"
-        f" {counts.denied} denied  (Ctrl-C stops)",
-        style="dim",
+        f" {counts.denied} denied"
     )
+    if is_stopping:
+        return Text.assemble((figures, "dim"), ("  stopping; Ctrl-C again ends at once", "yellow"))
+    return Text(f"{figures}  (Ctrl-C stops)", style="dim")

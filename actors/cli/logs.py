@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..observability import JsonFormatter, TextFormatter
+from ..observability.log import level_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,29 +30,39 @@ STYLES: Final = {"debug": "dim", "warn": "yellow", "error": "red"}
 
 
 class ConsoleHandler(logging.Handler):
-    """Prints records above a live view."""
+    """Prints records on a terminal, coloured by their level.
+
+    Attributes:
+        show: takes whole lines; a live view puts itself in its place.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self._console = console
+        self._coloured = console.color_system is not None and not console.no_color
+        self.show: Callable[[str], object] = console.file.write
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        from rich.text import Text
-
-        from ..observability.log import level_name
+        from rich.style import Style
 
         try:
-            line = Text(self.format(record), style=STYLES.get(level_name(record), ""))
-            self._console.print(line, soft_wrap=True)
+            line = self.format(record)
+            style = STYLES.get(level_name(record), "")
+            self.show(f"{Style.parse(style).render(line) if self._coloured else line}\n")
         except Exception:
             self.handleError(record)
 
 
-def format_of(chosen: str, *, is_terminal: bool) -> Format:
-    """`auto` is a live view on a terminal and JSON lines elsewhere; the others are what they say."""
-    if chosen == "auto":
-        return "live" if is_terminal else "json"
+def format_of(chosen: str, *, is_terminal: bool, can_move: bool = True) -> Format:
+    """`auto` is a live view on a terminal and JSON lines elsewhere; the others are what they say.
+
+    Args:
+        chosen: `auto`, `text` or `json`.
+        is_terminal: whether the lines go to one.
+        can_move: whether that terminal can draw over what it has shown; one that cannot gets text.
+    """
+    if chosen == "auto" and is_terminal:
+        return "live" if can_move else "text"
     return "text" if chosen == "text" else "json"
 
 

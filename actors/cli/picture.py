@@ -6,6 +6,7 @@ the same text, byte for byte; no value of `${env:…}` is in it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +27,12 @@ class Box:
 
 @attrs.frozen
 class Arrow:
-    """An edge from key to key; dotted for what is not the ordinary way of a message."""
+    """An edge from key to key; `role` is a key of STROKES."""
 
     start: str
     end: str
     label: str = ""
-    dotted: bool = False
+    role: str = "message"
 
 
 @attrs.frozen
@@ -42,15 +43,24 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-# Mermaid's brackets and Graphviz' shape for each.
-SHAPES: Final[Mapping[str, tuple[str, str, str]]] = {
-    "driver": ("[(", ")]", "cylinder"),
-    "queue": ("[", "]", "box"),
-    "dead letter": ("[/", "/]", "parallelogram"),
-    "consumer": ("([", "])", "box"),
-    "function": ("[[", "]]", "component"),
-    "policy": ("{{", "}}", "hexagon"),
-    "other": ("(", ")", "ellipse"),
+# Mermaid's brackets, and for Graphviz a shape, a colour to fill it with and one for its border, for each.
+SHAPES: Final[Mapping[str, tuple[str, str, str, str, str]]] = {
+    "driver": ("[(", ")]", "cylinder", "#e8ebf0", "#7c8796"),
+    "queue": ("[", "]", "box", "#dbeafe", "#3b73c4"),
+    "dead letter": ("[/", "/]", "box", "#fde2e1", "#c2504a"),
+    "consumer": ("([", "])", "box", "#dcf3e1", "#3f9158"),
+    "function": ("[[", "]]", "component", "#fdf3d0", "#b58a1b"),
+    "policy": ("{{", "}}", "note", "#ece6fa", "#7d63bd"),
+    "other": ("(", ")", "ellipse", "#f4f4f4", "#7c8796"),
+}
+
+# Mermaid's line, and Graphviz' attributes, for each: only the way of a message is a full dark line.
+STROKES: Final[Mapping[str, tuple[str, str]]] = {
+    "message": ("-->", ""),
+    "driver": ("-->", 'color="#b6bec9", arrowhead=none'),
+    "dead letter": ("-.->", 'color="#c2504a", fontcolor="#c2504a", style=dashed'),
+    "publish": ("-.->", 'color="#3b73c4", fontcolor="#3b73c4", style=dashed'),
+    "policy": ("-.->", 'color="#a793d8", style=dotted, arrowhead=vee, arrowsize=0.7'),
 }
 
 
@@ -65,6 +75,19 @@ def draw(registry: Registry) -> Picture:
     boxes = tuple(_box(registry[id_], key, is_dead=id_ in dead) for id_, key in keys.items())
     arrows = tuple(arrow for id_ in keys for arrow in _arrows(registry[id_], registry, keys))
     return Picture(boxes, tuple(dict.fromkeys(arrows)))
+
+
+def published(entry: Entry) -> tuple[EntryID, ...]:
+    """The queues that a function says it publishes to: `meta.publishes`, an ID or a list; IDs only, known or not."""
+    from ...registry import EntryID
+
+    said = entry.meta.get("publishes", ()) if _role(entry) == "function" else ()
+    texts = [said] if isinstance(said, str) else said if isinstance(said, list | tuple) else []
+    found: dict[EntryID, None] = {}
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found[EntryID.parse(str(text), entry.id.namespace)] = None
+    return tuple(found)
 
 
 def _role(entry: Entry) -> str:
@@ -87,7 +110,7 @@ def _box(entry: Entry, key: str, *, is_dead: bool) -> Box:
     details: tuple[str, ...] = (entry.kind,)
     if role == "consumer":
         workers = _written(entry, "concurrency")
-        noun = "worker" if workers == 1 else "workers"
+        noun = "worker" if str(workers) == "1" else "workers"  # an override is a text
         details = (f"{workers} {noun}, prefetch {_written(entry, 'prefetch')}",)
         actor = _actor(entry)
         details += (f"as {actor}",) if actor else ()
@@ -123,14 +146,18 @@ def _arrows(entry: Entry, registry: Registry, keys: Mapping[EntryID, str]) -> It
     key, config = keys[entry.id], entry.config
     match _role(entry):
         case "queue" | "dead letter":
-            yield Arrow(keys[config.driver], key)
+            yield Arrow(keys[config.driver], key, role="driver")
             if config.dead_letter is not None:
-                yield Arrow(key, keys[config.dead_letter.queue], _dead_letter_label(config), dotted=True)
+                yield Arrow(key, keys[config.dead_letter.queue], _dead_letter_label(config), "dead letter")
         case "consumer":
             yield Arrow(keys[config.queue], key)
             yield Arrow(key, keys[config.func])
             for policy in _policies(entry, registry):
-                yield Arrow(keys[policy], key, dotted=True)
+                yield Arrow(keys[policy], key, role="policy")
+        case "function":
+            for queue in published(entry):
+                if queue in keys:
+                    yield Arrow(key, keys[queue], "publishes", "publish")
         case "other":
             for needed in entry.dependencies:
                 yield Arrow(keys[needed], key)
@@ -156,11 +183,11 @@ def mermaid(picture: Picture) -> str:
     """The picture as a Mermaid flowchart, in the manner of the seed's."""
     lines = ["flowchart LR"]
     for box in picture.boxes:
-        opening, closing, _ = SHAPES[box.shape]
+        opening, closing, *_ = SHAPES[box.shape]
         label = "<br/>".join(map(_mermaid_text, box.lines))
         lines.append(f'    {box.key}{opening}"{label}"{closing}')
     for arrow in picture.arrows:
-        line = "-.->" if arrow.dotted else "-->"
+        line, _ = STROKES[arrow.role]
         label = f'|"{_mermaid_text(arrow.label)}"|' if arrow.label else ""
         lines.append(f"    {arrow.start} {line}{label} {arrow.end}")
     return "\n".join(lines) + "\n"
@@ -178,15 +205,19 @@ def dot(picture: Picture) -> str:
     lines = [
         "digraph noria {",
         "    rankdir=LR;",
-        '    node [fontname="Helvetica", fontsize=11];',
-        '    edge [fontname="Helvetica", fontsize=10];',
+        "    nodesep=0.3;",
+        "    ranksep=0.7;",
+        '    node [fontname="Helvetica", fontsize=11, fontcolor="#1c2430", margin="0.15,0.08"];',
+        '    edge [fontname="Helvetica", fontsize=9, color="#4a5564", arrowsize=0.8];',
     ]
     for box in picture.boxes:
-        style = ', style="rounded"' if box.shape == "consumer" else ""
-        lines.append(f"    {box.key} [label={_dot_text(box.lines)}, shape={SHAPES[box.shape][2]}{style}];")
+        _, _, shape, fill, border = SHAPES[box.shape]
+        style = "filled,rounded" if box.shape == "consumer" else "filled"
+        look = f'shape={shape}, style="{style}", fillcolor="{fill}", color="{border}"'
+        lines.append(f"    {box.key} [label={_dot_text(box.lines)}, {look}];")
     for arrow in picture.arrows:
         marks = [f"label={_dot_text((arrow.label,))}"] if arrow.label else []
-        marks += ["style=dashed"] if arrow.dotted else []
+        marks += [STROKES[arrow.role][1]] if STROKES[arrow.role][1] else []
         drawn_as = f" [{', '.join(marks)}]" if marks else ""
         lines.append(f"    {arrow.start} -> {arrow.end}{drawn_as};")
     return "\n".join([*lines, "}"]) + "\n"

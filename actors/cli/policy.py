@@ -7,7 +7,7 @@ are evaluated. Shows no value that came out of `${env:…}`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from ...registry import Entry, Registry
     from ...security import Decision, Principal, Scope, SecurityBlock
 
+ASKED: Final = "noria policy explain examples/tenants --as acme"
+ALLOWED: Final = f"{ASKED} funcs.call tenants:write_report --meta message.headers.tenant=acme"
+
 
 @click.group(
     "policy",
     short_help="Explain what a consumer may do.",
-    epilog=example("noria policy explain hello --as greeter funcs.call app:greet"),
+    epilog=example(ALLOWED),
 )
 def command() -> None:
     """Ask the policies of an application."""
@@ -30,8 +33,8 @@ def command() -> None:
 @command.command(
     "explain",
     epilog=example(
-        "noria policy explain hello --as greeter funcs.call app:greet",
-        "noria policy explain hello --as greeter funcs.call app:greet --meta message.attempt=3",
+        ALLOWED,
+        f"{ASKED} queue.publish.queue tenants:mail.acme",
     ),
 )
 @application_options
@@ -63,6 +66,7 @@ def explain_command(
     registry, strict = application.registry(), application.settings().security.strict_mode
     entry = _consumer(registry, consumer)
     meta = _nested([*_of_worker(entry, action), *map(_pair, pairs)])
+    _doubt(registry, action, resource)
     decision = _explain(registry, entry, (action, resource, meta), strict=strict)
     return 0 if decision.allowed else 1
 
@@ -77,8 +81,34 @@ def _consumer(registry: Registry, wanted: str) -> Entry:
         raise click.UsageError(f'ambiguous consumer "{wanted}", use its full ID: {listed}')
     if wanted in registry:
         raise click.UsageError(f"{wanted} is a {registry[wanted].kind}, not a queue.consumer")
+    acting = [str(entry.id) for entry in consumers.values() if _principal_id(entry) == wanted]
+    if acting:
+        raise click.UsageError(
+            f"{wanted} is the principal of {' and of '.join(acting)}; name the consumer: --as {acting[0]}"
+        )
     names = [entry.id.name for entry in consumers.values()]
     raise click.UsageError(f"consumer not found: {wanted}{nearest(wanted, [*consumers, *names])}")
+
+
+def _principal_id(consumer: Entry) -> str | None:
+    block = consumer.config.lifecycle.security
+    return None if block is None or block.actor is None else block.actor.id
+
+
+def _doubt(registry: Registry, action: str, resource: str) -> None:
+    """Say so, on stderr, when the resource was probably meant to be an entry of the application and is none."""
+    kind = {"funcs.": "function.", "queue.": "queue.queue"}.get(action[:6], "")
+    known = [str(entry.id) for entry in registry if entry.kind.startswith(kind)]
+    namespace, colon, _ = resource.partition(":")
+    is_ours = colon and namespace in {entry.id.namespace for entry in registry}
+    if resource in known or "*" in resource or not resource or not (is_ours or kind):
+        return
+    if resource in registry:
+        click.echo(f"note: {resource} is a {registry[resource].kind}", err=True)
+        return
+    named = [text for text in known if text.partition(":")[2] == resource]
+    hint = f"; did you mean {named[0]}?" if named else nearest(resource, known)
+    click.echo(f"note: the application has no entry {resource}{hint}", err=True)
 
 
 def _of_worker(entry: Entry, action: str) -> list[tuple[str, Any]]:
@@ -123,7 +153,7 @@ def _explain(
     scope = Policies.from_registry(registry).scope_of(block, entry.id.namespace) if block else None
     decision = Guard(strict=strict).decide(principal, scope, action, resource, meta)
     say = _without_secrets(block)
-    say(f"May {entry.id} {action} on {resource}?")
+    say(f"May {entry.id} {action}{f' on {resource}' if resource else ''}?")
     say(f"  principal  {principal.id if principal else 'none'}")
     if meta:
         say(f"  metadata   {_flow(meta)}")

@@ -6,16 +6,19 @@ Knows: options, the terminal and exit codes. Must not know: when a run is over (
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
-from .application import Application, Invalid, application_options, example, tell_skipped
+from .application import Application, Invalid, application_options, example, not_started, skipped
+from .logs import ConsoleHandler, format_of, handler_for, logging_to
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from .session import Session
     from .signals import Signals
     from .tally import Tally
+
+logger = logging.getLogger("noria.run")
 
 
 @click.command(
@@ -71,26 +76,31 @@ def command(  # noqa: PLR0913 - one parameter for each option
     log_format: str | None,
     log_level: str | None,
 ) -> int:
-    """Run the application directory APP, which is put first on Python's module path.
+    """Run the application directory APP, which is put last on Python's module path.
 
     Log lines go to stderr. SIGINT (Ctrl-C) or SIGTERM stops gracefully; a second one ends the process at once, with
     exit code 130 or 143.
 
     Exit codes: 0 clean, also when messages failed and lie in a dead-letter queue; 1 when a service gave up or cannot
-    start, a handler did not finish in time, or an input line was bad; 2 configuration or usage.
+    start, a handler did not finish in time, an input line was bad, or what was fed waits for a consumer that does not
+    start; 2 configuration or usage.
     """
     from .feeding import feeds_of
-    from .logs import format_of, handler_for, logging_to
 
-    sys.path.insert(0, str(Path(application.path).absolute()))
+    # Last: a queue.py of the application must not be what the standard library imports as queue.
+    sys.path.append(str(Path(application.path).absolute()))
     runtime = _loaded(application)
     feeds = feeds_of(sources, runtime.registry)
-    logger = runtime.settings.logger
-    form = format_of(log_format or logger.format, is_terminal=sys.stderr.isatty())
+    settings = runtime.settings.logger
+    form = format_of(
+        log_format or settings.format,
+        is_terminal=sys.stderr.isatty(),
+        can_move=os.environ.get("TERM", "") not in ("dumb", "unknown"),
+    )
     console = _console() if form == "live" else None
     handler = handler_for(form, console)
-    with logging_to(handler, log_level or logger.level) as write:
-        run = _Run(runtime, feeds, console, form, write)
+    with logging_to(handler, log_level or settings.level) as write:
+        run = _Run(application, runtime, feeds, form, handler, write, console)
         return run.go(until_idle=until_idle, stop_timeout=stop_timeout)
 
 
@@ -104,7 +114,6 @@ def _loaded(application: Application) -> Runtime:
         )
     except ConfigurationError as error:
         raise Invalid(error) from error
-    tell_skipped(runtime.registry)
     return runtime
 
 
@@ -114,28 +123,28 @@ def _console() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+@attrs.frozen
 class _Run:
     """One run, with everything that is printed."""
 
-    def __init__(
-        self, runtime: Runtime, feeds: tuple[Feed, ...], console: Console | None, form: Format, write: Any
-    ) -> None:
-        self._runtime = runtime
-        self._feeds = feeds
-        self._console = console
-        self._form = form
-        self._write = write
+    _application: Application
+    _runtime: Runtime
+    _feeds: tuple[Feed, ...]
+    _form: Format
+    _handler: logging.Handler
+    _write: Callable[[logging.LogRecord], object]
+    _console: Console | None
 
     def go(self, *, until_idle: bool, stop_timeout: float | None) -> int:
-        from ..observability import LogSink
         from .session import Session
         from .signals import Signals
         from .summary import Summary
         from .tally import Tally
 
-        silence = LogSink().listen(self._runtime.bus)
+        silence = self._listen()
         tally = Tally(self._runtime)
         try:
+            self._warn()
             with Signals() as signals:
                 session = Session(
                     self._runtime, self._feeds, signals, until_idle=until_idle, stop_timeout=stop_timeout
@@ -151,11 +160,24 @@ class _Run:
             tally.close()
             silence()
 
+    def _listen(self) -> Callable[[], None]:
+        from ..observability import LogSink
+        from .why import Why
+
+        why = Why(self._application.path, self._runtime.registry)
+        return LogSink(more=why).listen(self._runtime.bus)
+
+    def _warn(self) -> None:
+        """Of what is allowed and probably not meant; in the log, so that every line of it has one form."""
+        registry = self._runtime.registry
+        for each in (*skipped(registry), *not_started(registry)):
+            logger.warning("%s: %s", each.place, each.text, extra={"event": each.event})
+
     def _start(self, session: Session) -> int | None:
         """Start; an exit code when that is already the end."""
         from ...registry import NoriaError
         from ..errors import FunctionBroken
-        from ..supervision_errors import StartFailed, describe
+        from ..supervision.errors import StartFailed, describe
 
         try:
             return None if session.start() else 0
@@ -187,23 +209,30 @@ class _Run:
         self._write(record)
 
     def _screen(self, session: Session, tally: Tally, signals: Signals) -> AbstractContextManager[None]:
-        return nullcontext() if self._console is None else _live(self._console, session, tally, signals)
+        if self._console is None or not isinstance(self._handler, ConsoleHandler):
+            return nullcontext()
+        return _live(self._console, self._handler, session, tally, signals)
 
 
 @contextmanager
-def _live(console: Console, session: Session, tally: Tally, signals: Signals) -> Iterator[None]:
-    from rich.live import Live
-
+def _live(
+    console: Console, handler: ConsoleHandler, session: Session, tally: Tally, signals: Signals
+) -> Iterator[None]:
     from .live import Rates, view
+    from .screen import Screen
 
     rates, began, tree = Rates(), time.monotonic(), dict[str, Any]()
 
     def now() -> RenderableType:
-        # A runtime that has stopped has no tree any more: its last one stays.
+        # A runtime that stops has no tree any more: its last one stays.
         tree.update(session.runtime.tree())
-        return view(tree, session.feeds, tally.counts(), rates, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return view(tree, session.feeds, tally.counts(), rates, seconds, is_stopping=session.is_stopping)
 
-    signals.silence = lambda: setattr(console, "quiet", True)
-    with Live(get_renderable=now, console=console, refresh_per_second=5, redirect_stdout=sys.stdout.isatty()):
-        yield
-    signals.silence = None
+    printed = handler.show
+    with Screen(console, now) as screen:
+        signals.silence, handler.show = screen.abandon, screen.show
+        try:
+            yield
+        finally:
+            signals.silence, handler.show = None, printed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from .application import resting
 from .signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -101,16 +102,28 @@ class Session:
         try:
             while not self._signals.stopping.wait(GLANCE) and not self._is_over(ending):
                 pass
+            is_idle = self._until_idle and not self.is_stopping
             ending.problems += [f"{name} gave up: {error}" for name, error in self.runtime.failures.items()]
         finally:
             self._stop(ending)
-        ending.problems += [feed.failure for feed in self.feeds if feed.failure]
-        bad = sum(feed.bad for feed in self.feeds)
-        if bad:
-            ending.problems.append(f"{bad} input {'line' if bad == 1 else 'lines'} could not be published")
         ending.lying = self._lying()
+        ending.problems += self._problems_of_feeding()
+        if is_idle:
+            ending.problems += self._unhandled(ending.lying)
         ending.seconds = time.monotonic() - began
         return ending
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a signal has asked for the stop."""
+        return self._signals.stopping.is_set()
+
+    def _problems_of_feeding(self) -> list[str]:
+        problems = [feed.failure for feed in self.feeds if feed.failure]
+        bad = sum(feed.bad for feed in self.feeds)
+        if bad:
+            problems.append(f"{bad} input {'line' if bad == 1 else 'lines'} could not be published")
+        return problems
 
     # ---- is it over? -------------------------------------------------------------------------------------
 
@@ -196,6 +209,27 @@ class Session:
         except StopIncomplete as error:
             ending.report = error.report
             ending.problems.append(str(error))
+
+    def _unhandled(self, lying: Mapping[str, int]) -> list[str]:
+        """What was fed and nothing handled, because its consumers do not start: a sentence for each queue."""
+        asleep = {entry.id for entry in resting(self.runtime.registry)}
+        problems = []
+        for queue in dict.fromkeys(feed.queue for feed in self.feeds if feed.published):
+            consumers = self._consumers_of(queue)
+            if queue in lying and consumers and consumers <= asleep:
+                named = ", ".join(map(str, sorted(consumers)))
+                problems.append(
+                    f"{queue} still holds {_messages(lying[queue])}: {named} did not start by itself"
+                    " (lifecycle.auto_start is not true)"
+                )
+        return problems
+
+    def _consumers_of(self, queue: str) -> set[EntryID]:
+        return {
+            entry.id
+            for entry in self.runtime.registry
+            if entry.kind == "queue.consumer" and str(entry.config.queue) == queue
+        }
 
     def _lying(self) -> dict[str, int]:
         """What is left in the queues, by queue."""

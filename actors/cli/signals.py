@@ -28,13 +28,14 @@ class Signals:
     Attributes:
         stopping: set by the first signal.
         interrupts: whether the first signal raises Interrupted in the main thread instead of only setting `stopping`.
-        silence: keeps a live view from drawing, when there is one; called just before the process ends at once.
+        silence: keeps a live view from drawing, when there is one, and returns the lines that it did not show yet;
+            called just before the process ends at once.
     """
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.interrupts = False
-        self.silence: Callable[[], None] | None = None
+        self.silence: Callable[[], str] | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -58,9 +59,7 @@ class Signals:
             raise Interrupted
 
     def _end(self, number: int) -> None:
-        shown = f"\nnoria: second {signal.Signals(number).name}: ended at once\n"
-        if self.silence is not None:
-            self.silence()
-            shown = SHOW_CURSOR + shown
+        shown = f"noria: second {signal.Signals(number).name}: ended at once\n"
+        shown = f"{SHOW_CURSOR}\n{self.silence()}{shown}" if self.silence is not None else f"\n{shown}"
         # Not through sys.stderr: the interrupted thread may be in the middle of writing there.
         end_at_once(128 + number, shown)

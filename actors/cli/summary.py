@@ -53,7 +53,9 @@ class Summary:
         for queue in self.ending.lying:
             yield from self._left(queue)
         report = self.ending.report
-        if report is not None:
+        if report is not None and (
+            report.finished or report.returned or report.abandoned or report.unfinished
+        ):
             abandoned = f" ({', '.join(report.abandoned)})" if report.abandoned else ""
             yield (
                 f"  drain    {report.finished} finished, {report.settled} settled, {report.returned} returned,"

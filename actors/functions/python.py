@@ -18,7 +18,6 @@ from ..entries import PythonFunctionConfig
 from ..errors import FunctionBroken
 from ..function import Function
 
-
 _serial = itertools.count(1)
 
 

@@ -18,8 +18,8 @@ import attrs
 from ...registry import Bus, Event, NoriaError
 from ...security.events import Denied
 from ..events import ConsumerDrained, MessageAcked, MessageDeadLettered, MessageFailed, WorkerStuck
-from ..supervision_errors import describe
-from ..supervision_events import (
+from ..supervision.errors import describe
+from ..supervision.events import (
     ChildFailed,
     ChildGaveUp,
     ChildStarted,
@@ -36,10 +36,10 @@ LEVELS: Final[Mapping[type[Event], int]] = {
     MessageFailed: logging.WARNING,
     MessageDeadLettered: logging.WARNING,
     WorkerStuck: logging.ERROR,
-    ConsumerDrained: logging.INFO,
-    ChildStarted: logging.INFO,
+    ConsumerDrained: logging.DEBUG,
+    ChildStarted: logging.DEBUG,
     ChildFailed: logging.WARNING,
-    ChildStopped: logging.INFO,
+    ChildStopped: logging.DEBUG,
     ChildGaveUp: logging.ERROR,
     ChildStopTimeout: logging.ERROR,
     SupervisorFailed: logging.ERROR,
@@ -56,17 +56,22 @@ class LogSink:
         LogSink().listen(runtime.bus)
 
     The message of a record is the event's name as words; the name itself is in `event` and the fields are in
-    `fields` (both through `extra`), where formatters find them. The workers of a consumer start and stop at level
-    debug: there may be a thousand of them.
+    `fields` (both through `extra`), where formatters find them. What starts and stops as it should is at level debug,
+    and so is a drain of nothing: what failed, or was started again, is not.
 
     Args:
         logger: where records go; None: the logger `noria`.
-        root: the name of the supervisor whose children are worth an info line each.
+        more: gives fields to add to the record of an event that is logged.
     """
 
-    def __init__(self, logger: logging.Logger | None = None, *, root: str = "runtime") -> None:
+    def __init__(
+        self,
+        logger: logging.Logger | None = None,
+        *,
+        more: Callable[[Event], Mapping[str, Any]] = lambda _event: {},
+    ) -> None:
         self._logger = logger or logging.getLogger(LOGGER)
-        self._root = root
+        self._more = more
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
@@ -74,7 +79,7 @@ class LogSink:
         if not self._logger.isEnabledFor(level):
             return
         name = type(event).__name__
-        fields = attrs.asdict(event, recurse=False)
+        fields = {**attrs.asdict(event, recurse=False), **self._more(event)}
         error = fields.get("error")
         unexpected = isinstance(error, BaseException) and not isinstance(error, NoriaError)
         self._logger.log(
@@ -96,15 +101,18 @@ class LogSink:
         """
         if self._logger.isEnabledFor(logging.DEBUG):
             return bus.subscribe(self)
-        return bus.subscribe(self, *(kind for kind, level in LEVELS.items() if level > logging.DEBUG))
+        return bus.subscribe(self, *(kind for kind in LEVELS if kind is not MessageAcked))
 
     def _level(self, event: Event) -> int:
-        if isinstance(event, ChildStarted | ChildStopped) and event.supervisor != self._root:
-            return logging.DEBUG
-        if isinstance(event, ConsumerDrained) and event.abandoned:
-            return logging.ERROR
-        if isinstance(event, ChildStopped) and event.error is not None:
-            return logging.WARNING
+        match event:
+            case ChildStarted(restarts=restarts) if restarts:
+                return logging.INFO
+            case ChildStopped(error=BaseException()):
+                return logging.WARNING
+            case ConsumerDrained() if event.abandoned or event.unfinished:
+                return logging.ERROR
+            case ConsumerDrained() if event.finished or event.settled or event.returned:
+                return logging.INFO
         return LEVELS.get(type(event), logging.INFO)
 
 

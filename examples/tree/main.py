@@ -14,7 +14,7 @@ import sys
 import pykka
 
 from noria.actors import Backoff, ChildSpec, Intensity, Strategy, Supervisor, supervise
-from noria.actors.supervision_events import (
+from noria.actors.supervision.events import (
     ChildFailed,
     ChildStarted,
     ChildStopped,

@@ -20,7 +20,7 @@ from pykka.messages import ProxyCall
 
 import noria.actors.runtime
 from noria.actors import Runtime, Supervisor
-from noria.actors.supervision_events import ChildStarted
+from noria.actors.supervision.events import ChildStarted
 from noria.registry import NoriaError
 
 OURS = str(Path(noria.actors.runtime.__file__).parent)

@@ -7,7 +7,7 @@ import pytest
 from noria.actors import Runtime
 from noria.actors.errors import StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
-from noria.actors.supervision_errors import StartFailed
+from noria.actors.supervision.errors import StartFailed
 from noria.security.events import Denied
 
 APP = """

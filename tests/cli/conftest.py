@@ -111,6 +111,12 @@ def tenants(application: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
+def definition() -> str:
+    """The definition that `application` writes, to be changed."""
+    return APP
+
+
+@pytest.fixture
 def policies() -> str:
     """The definition of `tenants`, to be changed."""
     return POLICIES

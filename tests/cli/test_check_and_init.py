@@ -12,6 +12,31 @@ def test_check_says_what_it_found(noria, application):
     )
 
 
+def test_check_warns_of_a_consumer_that_nothing_starts(noria, application, definition):
+    app = application(definition.replace("lifecycle: {auto_start: true, stop_timeout: 5s}", "prefetch: 1"))
+    result = noria("check", app)
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "app/app.yaml:16:5: warning: app:worker will not start by itself: lifecycle.auto_start is not true\n"
+    )
+
+
+def test_check_does_not_warn_of_a_consumer_that_another_service_needs(noria, application, definition):
+    app = application(
+        definition.replace("lifecycle: {auto_start: true, stop_timeout: 5s}", "prefetch: 1"),
+        **{
+            "more.yaml": "namespace: more\nentries:\n"
+            "  - {name: other, kind: queue.consumer, queue: app:tasks, func: app:handle,"
+            " lifecycle: {auto_start: true, requires: [app:worker]}}\n"
+        },
+    )
+    result = noria("check", app)
+
+    assert result.exit_code == 0
+    assert result.stderr == ""
+
+
 def test_check_of_nothing_says_what_it_looked_for(noria, tmp_path):
     result = noria("check", tmp_path)
 

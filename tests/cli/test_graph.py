@@ -1,9 +1,13 @@
 """graph, and Ctrl-C while another program works."""
 
+import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
+
+import pytest
 
 
 def test_graph_draws_everything_from_left_to_right(noria, application):
@@ -54,7 +58,11 @@ def test_graph_in_the_language_of_graphviz(noria, application):
     output = noria("graph", application(), "--format", "dot").stdout
 
     assert output.startswith("digraph noria {\n    rankdir=LR;\n")
-    assert '    q3 -> q2 [label="after 2 attempts", style=dashed];\n' in output
+    assert (
+        '    q3 -> q2 [label="after 2 attempts", color="#c2504a", fontcolor="#c2504a", style=dashed];\n'
+        in output
+    )
+    assert "    q3 -> c4;\n" in output
     assert output.endswith("}\n")
 
 
@@ -79,6 +87,58 @@ def test_graph_of_a_third_partys_kind_shows_what_it_needs(application):
 
     assert '    o3("app:daily<br/>report.daily")\n' in mermaid(picture)
     assert "    q2 --> o3\n" in mermaid(picture)
+
+
+PUBLISHES = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - {name: a, kind: queue.queue, driver: memory}
+  - {name: b, kind: queue.queue, driver: memory}
+  - {name: one, kind: function.python, source: file://handlers.py, method: handler, meta: {publishes: a}}
+  - {name: two, kind: function.python, source: file://handlers.py, method: handler, meta: {publishes: [a, "app:b"]}}
+  - {name: odd, kind: function.python, source: file://handlers.py, method: handler, meta: {publishes: [aa, 7, {}]}}
+"""
+
+
+def test_graph_draws_where_a_function_says_that_it_publishes(noria, application):
+    app = application(PUBLISHES)
+    result = noria("graph", app)
+    lines = [line.strip() for line in result.stdout.splitlines() if "publishes" in line]
+
+    assert lines == [
+        'f5 -.->|"publishes"| q2',
+        'f6 -.->|"publishes"| q2',
+        'f6 -.->|"publishes"| q3',
+    ]
+    assert "f6 -> q3 [" in noria("graph", app, "--format", "dot").stdout
+
+
+def test_graph_warns_of_a_publishes_that_is_no_queue(noria, application):
+    lines = noria("graph", application(PUBLISHES)).stderr.splitlines()
+
+    assert (
+        lines[0]
+        == "app/app.yaml:9:5: warning: app:odd: meta.publishes names app:aa, which is no queue; did you mean app:a?"
+    )
+    assert len(lines) == 2
+
+
+def test_graph_speaks_of_one_worker(noria, application):
+    output = noria("graph", application(), "-o", "app:worker:concurrency=1").stdout
+
+    assert "1 worker, prefetch" in output
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+@pytest.mark.parametrize("name", ["tasks", "tenants", "census", "topologies/retry"])
+def test_graphviz_draws_every_entry_of_an_example(noria, name):
+    example = Path(__file__).parents[2] / "examples" / name
+    svg = noria("graph", example, "--format", "svg").stdout
+    listed = json.loads(noria("registry", "list", example, "--json").stdout)
+
+    assert svg.startswith("<?xml")
+    assert [entry["id"] for entry in listed if f">{entry['id']}<" not in svg] == []
 
 
 def test_graph_as_svg_says_what_to_install(noria, application, monkeypatch, tmp_path):

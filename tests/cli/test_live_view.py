@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from noria.actors.cli.live import Rates, view
+from noria.actors.cli.screen import LineStream
 from noria.actors.cli.tally import Counts
 
 
@@ -124,14 +126,14 @@ def test_a_rate_is_taken_over_two_seconds_and_survives_a_restart():
 class Terminal:
     """The installed program on a terminal of its own."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, term: str = "xterm-256color") -> None:
         self.master, slave = os.openpty()
         self.process = subprocess.Popen(
             [str(Path(sys.executable).with_name("noria")), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "COLUMNS": "100", "TERM": "xterm-256color"},
+            env={**os.environ, "COLUMNS": "100", "TERM": term},
         )
         os.close(slave)
         self.shown = ""
@@ -155,9 +157,97 @@ def test_a_terminal_gets_a_live_view_with_log_lines_above_it(application):
     terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle")
 
     assert terminal.end() == 0
-    for text in ("handled 1", "child started", "app:worker", "(Ctrl-C stops)", "\x1b[?25h"):
+    for text in ("handled 1", "message failed", "app:worker", "(Ctrl-C stops)", "\x1b[?25h"):
         assert text in terminal.shown
     assert "stopped after" in terminal.shown.rpartition("\x1b[?25h")[2]
+
+
+def left_on(shown: str) -> list[str]:
+    """The lines that stand on a terminal, scrolled up ones too, when it has been shown this."""
+    lines, row = [""], 0
+    for piece in re.findall(r"\x1b\[\??[0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", shown):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\x1b[1A":
+            row -= 1
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif piece[0] not in "\r\x1b":
+            lines[row] += piece
+    return lines
+
+
+def test_the_view_gives_way_to_the_summary(application):
+    app = application(**{"in.jsonl": '1\n"bad"\n'})
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle")
+    code, lines = terminal.end(), left_on(terminal.shown)
+
+    assert code == 0
+    assert "handled 1" in lines
+    assert not [line for line in lines if "Ctrl-C" in line or line.startswith("service ")]
+    assert lines.index("handled 1") < next(n for n, line in enumerate(lines) if "stopped after" in line)
+
+
+def test_what_handlers_print_is_not_broken_at_the_width_of_the_terminal(application):
+    handlers = (
+        "import sys\n"
+        "def handler(body):\n"
+        "    print('[b]' + 'x' * 300, '\\x1b[35mcoloured\\x1b[0m')\n"
+        "    print('second', file=sys.stderr)\n"
+        "    print('unended', end='')\n"
+    )
+    app = application(handlers=handlers, **{"in.jsonl": "1\n"})
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle")
+    code, shown = terminal.end(), terminal.shown.replace("\r", "")
+
+    assert code == 0
+    assert f"[b]{'x' * 300} \x1b[35mcoloured\x1b[0m\nsecond\n" in shown
+    assert "unended\n" in shown
+
+
+def test_the_view_says_that_it_stops_and_how_to_end_it_at_once(application):
+    handlers = "import noria.actors, threading\ngo = threading.Event()\ndef handler(body):\n    print('began')\n    go.wait(3)\n"
+    app = application(handlers=handlers, **{"in.jsonl": "1\n"})
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl")
+    terminal.wait_for("began")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("stopping; Ctrl-C again ends at once")
+
+    assert terminal.end() == 0
+
+
+def test_a_terminal_that_cannot_draw_over_itself_gets_text(application):
+    app = application(**{"in.jsonl": "1\n"})
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--until-idle", term="dumb")
+
+    assert terminal.end() == 0
+    assert "\x1b" not in terminal.shown
+    assert "handled 1" in terminal.shown
+    assert "stopped after" in terminal.shown
+
+
+def test_lines_of_threads_that_print_at_once_do_not_mix():
+    shown = []
+    stream = LineStream(io.StringIO(), shown.append)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def other():
+        stream.write("other ")
+        begun.set()
+        assert go_on.wait(20)
+        stream.writelines(["line", "\n", "rest"])
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert begun.wait(20)
+    print("mine", 1, file=stream)
+    go_on.set()
+    thread.join()
+    stream.end_lines()
+
+    assert shown == ["mine 1\n", "other line\n", "rest\n"]
+    assert not stream.isatty()
 
 
 def test_a_second_signal_gives_the_terminal_its_cursor_back(application):
@@ -165,7 +255,7 @@ def test_a_second_signal_gives_the_terminal_its_cursor_back(application):
         "import threading\ndef handler(body):\n    print('began', flush=True)\n    threading.Event().wait()\n"
     )
     app = application(handlers=handlers, **{"in.jsonl": "1\n"})
-    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl")
+    terminal = Terminal("run", str(app), "--publish", "tasks=app/in.jsonl", "--log-level", "debug")
     terminal.wait_for("began")
     terminal.process.send_signal(signal.SIGINT)
     terminal.wait_for("child stopped")

@@ -11,7 +11,7 @@ from rich.console import Console
 from noria.actors.cli.logs import ConsoleHandler, format_of, handler_for, logging_to
 from noria.actors.events import ConsumerDrained, MessageAcked, MessageDeadLettered, MessageFailed
 from noria.actors.observability import JsonFormatter, LogSink, TextFormatter
-from noria.actors.supervision_events import ChildFailed, ChildGaveUp, ChildStarted, ChildStopped
+from noria.actors.supervision.events import ChildFailed, ChildGaveUp, ChildStarted, ChildStopped
 from noria.registry import Bus, EntryID, Event
 from noria.security.events import Denied
 
@@ -80,9 +80,10 @@ def test_an_error_text_cannot_forge_a_line_or_steer_the_terminal(formatter):
             ),
             "warn",
         ),
-        (ChildStarted("runtime", "app:q", 0), "info"),
+        (ChildStarted("runtime", "app:q", 0), "debug"),
+        (ChildStarted("runtime", "app:q", 1), "info"),
         (ChildStarted("app:consumer", "worker-1", 0), "debug"),
-        (ChildStopped("runtime", "app:q"), "info"),
+        (ChildStopped("runtime", "app:q"), "debug"),
         (ChildStopped("app:consumer", "worker-1"), "debug"),
         (ChildStopped("runtime", "app:q", ValueError("late")), "warn"),
         (ChildFailed("runtime", "app:q", ValueError("x"), 1, 0.5), "warn"),
@@ -95,17 +96,31 @@ def test_each_event_has_its_level(event, level):
     assert json.loads(Lines(JsonFormatter()).of(event)[0])["level"] == level
 
 
-def test_an_abandoned_message_is_an_error():
-    event = ConsumerDrained(
-        **{
-            field.name: {"consumer": "c", "abandoned": ("m1",), "unfinished": ()}.get(field.name, 0)
-            for field in ConsumerDrained.__attrs_attrs__
-        }
-    )
-    line = json.loads(Lines(JsonFormatter()).of(event)[0])
+def drained(**figures) -> ConsumerDrained:
+    nothing = {"finished": 0, "settled": 0, "returned": 0, "abandoned": (), "unfinished": (), "seconds": 0.0}
+    return ConsumerDrained(consumer="c", **{**nothing, **figures})
 
-    assert line["level"] == "error"
-    assert line["abandoned"] == ["m1"]
+
+@pytest.mark.parametrize(
+    ("figures", "level"),
+    [
+        ({}, "debug"),
+        ({"finished": 1}, "info"),
+        ({"settled": 1}, "info"),
+        ({"returned": 3}, "info"),
+        ({"abandoned": ("m1",)}, "error"),
+        ({"unfinished": ("worker-1",)}, "error"),
+    ],
+)
+def test_a_drain_is_told_when_something_was_held(figures, level):
+    assert json.loads(Lines(JsonFormatter()).of(drained(**figures))[0])["level"] == level
+
+
+def test_fields_can_be_added_to_an_event():
+    lines = Lines(JsonFormatter())
+    lines.sink = LogSink(lines.logger, more=lambda event: {"seen": type(event).__name__})
+
+    assert json.loads(lines.of(FAILED)[0])["seen"] == "MessageFailed"
 
 
 def test_an_unexpected_error_has_its_traceback():
@@ -135,6 +150,7 @@ def test_acknowledgements_are_only_built_for_a_logger_that_shows_them(level, wan
     unsubscribe = Lines(JsonFormatter(), level).sink.listen(bus)
 
     assert bus.wants(MessageAcked) is wanted
+    assert bus.wants(ChildStarted)
     assert bus.wants(MessageFailed)
     unsubscribe()
     assert not bus.wants(MessageFailed)
@@ -184,6 +200,17 @@ def test_loggers_are_given_back_as_they_were():
 )
 def test_the_format_depends_on_the_terminal_only_when_it_is_auto(chosen, is_terminal, form):
     assert format_of(chosen, is_terminal=is_terminal) == form
+
+
+def test_a_terminal_that_cannot_move_gets_text():
+    assert format_of("auto", is_terminal=True, can_move=False) == "text"
+
+
+def test_a_terminal_without_colours_gets_plain_lines():
+    console = Console(file=io.StringIO(), force_terminal=True, no_color=True)
+    handler_for("live", console).handle(logging.LogRecord("noria", logging.ERROR, "", 0, "plain", (), None))
+
+    assert "\x1b" not in console.file.getvalue()
 
 
 def test_a_terminal_gets_coloured_lines():

@@ -78,10 +78,66 @@ def test_explain_shows_no_secret(noria, tenants):
     assert "top-secret" not in result.stdout
 
 
+def test_explain_shows_both_sides_and_no_secret(noria, tenants):
+    policy = tenants / "more.yaml"
+    policy.write_text(
+        "namespace: app\nentries:\n"
+        "  - name: keyed\n    kind: security.policy\n    groups: [team]\n"
+        "    policy:\n      actions: funcs.call\n      resources: '*'\n      effect: allow\n"
+        "      conditions: [{field: meta.key, operator: eq, value_from: actor.meta.key}]\n"
+    )
+    arguments = (
+        "policy",
+        "explain",
+        tenants,
+        "--as",
+        "worker",
+        "funcs.call",
+        "app:handle",
+        "--meta",
+        "key=x",
+    )
+    result = noria(*arguments)
+
+    assert "meta.key is 'x', actor.meta.key is <the value of ${env:ACME_KEY}>" in result.stdout
+    assert "top-secret" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "note"),
+    [
+        (
+            "funcs.call",
+            "app:handel",
+            "note: the application has no entry app:handel; did you mean app:handle?\n",
+        ),
+        ("funcs.call", "handle", "note: the application has no entry handle; did you mean app:handle?\n"),
+        ("funcs.call", "app:tasks", "note: app:tasks is a queue.queue\n"),
+        ("queue.publish.queue", "app:xyz", "note: the application has no entry app:xyz\n"),
+        ("store.get", "app:taks", "note: the application has no entry app:taks; did you mean app:tasks?\n"),
+        ("store.get", "cache:key", ""),
+        ("funcs.call", "app:*", ""),
+        ("funcs.call", "app:handle", ""),
+        ("queue.publish", "", ""),
+    ],
+)
+def test_explain_doubts_a_resource_that_is_probably_mistyped_and_answers(
+    noria, tenants, action, resource, note
+):
+    result = noria("policy", "explain", tenants, "--as", "worker", action, resource)
+
+    assert result.stderr == note
+    assert result.stdout.startswith("May app:worker ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--as", "wrker", "a", "b"], "consumer not found: wrker; did you mean worker?"),
+        (
+            ["--as", "acme", "a", "b"],
+            "acme is the principal of app:worker; name the consumer: --as app:worker",
+        ),
         (["--as", "app:tasks", "a", "b"], "app:tasks is a queue.queue, not a queue.consumer"),
         (["--as", "worker", "a", "b", "--meta", "attempt"], "expected key=value"),
         (["--as", "worker", "a", "b", "--meta", "a..b=1"], "expected key=value"),

@@ -2,9 +2,13 @@
 
 import json
 import os
+import shlex
 import signal
 
 import pytest
+
+from noria.actors.cli.feeding import parsed
+from noria.actors.cli.lines import Line
 
 SLOW = """
 import threading
@@ -212,6 +216,9 @@ def test_a_file_that_goes_bad_while_it_is_read_is_a_failure(run, application):
     ("publish", "message"),
     [
         ("app:task=app/in.jsonl", "queue not found; did you mean app:tasks?"),
+        ("elsewhere:jobs=-", "queue not found; there are app:dead, app:tasks"),
+        ("app:worker=-", "app:worker is a queue.consumer, not a queue; it takes from app:tasks"),
+        ("app:memory=-", "app:memory is a queue.driver.memory, not a queue"),
         ("tasks", "expected QUEUE=FILE, or QUEUE=- for standard input"),
         ("tasks=app/missing.jsonl", "file not found: app/missing.jsonl"),
         ("tasks=app", "app is a directory"),
@@ -297,8 +304,11 @@ def test_unknown_kinds_are_skipped_with_a_warning(run, application):
     app = application(**{"web.yaml": "namespace: web\nentries:\n  - {name: home, kind: http.endpoint}\n"})
     code, _, stderr = run("run", app, "--until-idle", "--ignore-unknown-kinds")
 
+    warning = next(line for line in events(stderr) if line["event"] == "EntrySkipped")
+
     assert code == 0
-    assert "app/web.yaml:3:5: warning: web:home is skipped: unknown kind http.endpoint\n" in stderr
+    assert warning["level"] == "warn"
+    assert warning["text"] == "app/web.yaml:3:5: web:home is skipped: unknown kind http.endpoint"
 
 
 def test_until_idle_does_not_wait_for_a_consumer_that_is_not_started(run, application):
@@ -309,8 +319,73 @@ def test_until_idle_does_not_wait_for_a_consumer_that_is_not_started(run, applic
         text="1\n",
     )
 
-    assert code == 0
+    assert code == 1
     assert ended(stderr)["left"] == {"app:tasks": 1}
+    assert ended(stderr)["problems"] == [
+        "app:tasks still holds 1 message: app:worker did not start by itself (lifecycle.auto_start is not true)"
+    ]
+    warning = next(line for line in events(stderr) if line["event"] == "ConsumerNotStarted")
+    assert warning["level"] == "warn"
+    assert warning["text"] == (
+        "app/app.yaml:16:5: app:worker will not start by itself: lifecycle.auto_start is not true"
+    )
+
+
+def test_a_consumer_that_is_not_started_is_no_failure_when_nothing_was_fed_to_it(run, application):
+    code, _, stderr = run("run", application(), "-o", "app:worker:lifecycle.auto_start=false", "--until-idle")
+
+    assert code == 0
+    assert ended(stderr)["problems"] == []
+
+
+def test_a_file_of_the_application_does_not_shadow_the_standard_library(run, application):
+    app = application(
+        **{"queue.py": "raise ImportError('shadow')\n", "statistics.py": "raise ImportError('shadow')\n"},
+        handlers="import queue, statistics\ndef handler(body): print(queue.Queue.__name__, body, flush=True)\n",
+    )
+    code, stdout, _ = run("run", app, "--publish", "tasks=-", "--until-idle", text="1\n")
+
+    assert code == 0
+    assert stdout == "Queue 1\n"
+
+
+def test_lines_may_end_like_those_of_windows_and_be_long(run, application):
+    app = application(handlers="def handler(body): print(type(body).__name__, len(body), flush=True)\n")
+    (app / "in.jsonl").write_bytes(b'"a"\r\n\r\n"' + b"x" * 5_000_000 + b'"\r\n')
+    code, stdout, stderr = run("run", app, "--publish", "tasks=app/in.jsonl", "--until-idle")
+
+    assert code == 0
+    assert sorted(stdout.splitlines()) == ["str 1", "str 5000000"]
+    assert ended(stderr)["fed"][0]["bad"] == 0
+
+
+def test_a_line_that_is_too_long_says_how_long_it_may_be():
+    with pytest.raises(ValueError, match=r"^the line is longer than 16 MB$"):
+        parsed(Line(1, None))
+
+
+def test_a_denial_tells_once_for_each_consumer_how_to_ask_why(run, noria, tenants):
+    (tenants / "in.jsonl").write_text("1\n2\n3\n")
+    overrides = (
+        *("-o", "app:few:policy.resources=none", "-o", "app:tasks:redelivery.max_delay=10ms"),
+        *("-o", "app:tasks:dead_letter.queue=dead", "-o", "app:tasks:dead_letter.max_attempts=1"),
+    )
+    (tenants / "dead.yaml").write_text(
+        "namespace: app\nentries:\n  - {name: dead, kind: queue.queue, driver: memory}\n"
+    )
+    code, _, stderr = run("run", tenants, "--publish", "tasks=app/in.jsonl", "--until-idle", *overrides)
+    denials = [line for line in events(stderr) if line.get("event") == "Denied"]
+
+    assert code == 0
+    assert len(denials) == 3
+    assert [line.get("explain") for line in denials] == [
+        "noria policy explain app --as app:worker funcs.call app:handle",
+        None,
+        None,
+    ]
+    explained = noria(*shlex.split(denials[0]["explain"])[1:], *overrides)
+    assert explained.exit_code == 1
+    assert "app:few" in explained.stdout
 
 
 def test_log_lines_are_json_and_hold_no_body(run, application):
@@ -330,8 +405,24 @@ def test_log_lines_are_json_and_hold_no_body(run, application):
     assert "my-secret" not in stderr
     assert all({"time", "level", "logger", "text"} <= set(line) for line in lines)
     assert [line["event"] for line in lines].count("MessageAcked") == 1
-    started = [line["child"] for line in lines if line["event"] == "ChildStarted" and line["level"] == "info"]
+    started = [
+        line["child"] for line in lines if line["event"] == "ChildStarted" and line["supervisor"] == "runtime"
+    ]
     assert started == ["app:memory", *sorted(started[1:-1]), "app:worker"]
+
+
+def test_a_short_run_logs_nothing_but_its_end(run, application):
+    code, _, stderr = run("run", application(), "--publish", "tasks=-", "--until-idle", text="1\n")
+
+    assert code == 0
+    assert [line["event"] for line in events(stderr)] == ["RunEnded"]
+
+
+def test_a_drain_of_nothing_is_not_in_the_summary(run, application):
+    code, _, stderr = run("run", application(), "--until-idle", "--log-format", "text")
+
+    assert code == 0
+    assert len(stderr.splitlines()) == 1
 
 
 def test_log_level_and_format_come_from_the_settings(run, application):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.registry import EntryID
+from noria.registry.placeholders import EnvText
 from noria.security import Policy, Principal, Scope
 from noria.security.conditions import OPERATORS, compile_condition
 from noria.security.errors import ConditionError, PatternRefused, PolicyError
@@ -266,6 +267,28 @@ def test_an_error_never_repeats_a_value_of_the_configuration():
 
     assert "424242" not in str(raised.value)
     assert "meta.x gt '${env:LIMIT}' cannot be evaluated" in str(raised.value)
+
+
+def test_the_reason_shows_both_sides_of_a_comparison_with_another_field():
+    condition = compile_condition("meta.tenant", "eq", value_from="actor.meta.tenant")
+    principal = Principal("writer", {"tenant": "acme"})
+
+    assert condition.why_not(Request(principal, "call", "app:f", {"tenant": "globex"})) == (
+        "meta.tenant eq actor.meta.tenant is false: meta.tenant is 'globex', actor.meta.tenant is 'acme'"
+    )
+    assert condition.why_not(Request(Principal("writer"), "call", "app:f", {"tenant": "globex"})).endswith(
+        "meta.tenant is 'globex', actor.meta.tenant is missing"
+    )
+
+
+def test_the_reason_shows_the_name_of_a_variable_on_either_side_and_never_its_content():
+    secret = EnvText("top-secret", raw="${env:TENANT}")
+    condition = compile_condition("meta.tenant", "eq", value_from="actor.meta.tenant")
+    principal = Principal("writer", {"tenant": secret})
+    reason = condition.why_not(Request(principal, "call", "app:f", {"tenant": "globex"}))
+
+    assert "top-secret" not in reason
+    assert "actor.meta.tenant is <the value of ${env:TENANT}>" in reason
 
 
 PLAIN = st.recursive(

@@ -19,7 +19,7 @@ from noria.actors.driver import Features
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.errors import QueueFull, StopIncomplete
 from noria.actors.events import MessageAcked, MessageDeadLettered, MessageFailed
-from noria.actors.supervision_events import ChildStarted
+from noria.actors.supervision.events import ChildStarted
 from noria.registry import ConfigurationError, Kind
 
 PATIENCE = 20.0

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from noria.actors.restart import Backoff
-from noria.actors.supervision import supervise
+from noria.actors.supervision.restart import Backoff
+from noria.actors.supervision.tree import supervise
 from noria.registry import Bus
 
 PATIENCE = 20.0

@@ -13,11 +13,11 @@ import time
 import pykka
 import pytest
 
-from noria.actors.child import ChildSpec
-from noria.actors.restart import Backoff
-from noria.actors.supervised import Supervised
-from noria.actors.supervision_errors import SupervisionError
-from noria.actors.supervisor import Supervisor
+from noria.actors.supervision.child import ChildSpec
+from noria.actors.supervision.errors import SupervisionError
+from noria.actors.supervision.restart import Backoff
+from noria.actors.supervision.supervised import Supervised
+from noria.actors.supervision.supervisor import Supervisor
 
 PATIENCE = 30
 NOW = Backoff(initial_delay=0)

@@ -9,7 +9,7 @@ import pytest
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from noria.actors.mailbox import Control, Mailbox
+from noria.actors.supervision.mailbox import Control, Mailbox
 
 
 class Urgent(Control):

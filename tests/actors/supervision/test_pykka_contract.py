@@ -12,10 +12,10 @@ import pytest
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-from noria.actors.child import ChildSpec
-from noria.actors.mailbox import Mailbox
-from noria.actors.supervised import Supervised
-from noria.actors.supervision_events import ChildFailed, ChildStarted, Undelivered
+from noria.actors.supervision.child import ChildSpec
+from noria.actors.supervision.events import ChildFailed, ChildStarted, Undelivered
+from noria.actors.supervision.mailbox import Mailbox
+from noria.actors.supervision.supervised import Supervised
 
 PATIENCE = 20
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noria.actors.restart import (
+from noria.actors.supervision.errors import DependencyCycle, DependencyUnknown
+from noria.actors.supervision.restart import (
     NEVER_RAN,
     Backoff,
     Intensity,
@@ -17,7 +18,6 @@ from noria.actors.restart import (
     levels,
     start_order,
 )
-from noria.actors.supervision_errors import DependencyCycle, DependencyUnknown
 
 
 @st.composite

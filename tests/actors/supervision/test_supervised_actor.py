@@ -6,10 +6,10 @@ import threading
 import pykka
 import pytest
 
-from noria.actors.mailbox import Control
-from noria.actors.supervised import Lifeline, StopRequested, Supervised
-from noria.actors.supervision_errors import NotAnActor, ThreadDied
-from noria.actors.supervision_events import Undelivered
+from noria.actors.supervision.errors import NotAnActor, ThreadDied
+from noria.actors.supervision.events import Undelivered
+from noria.actors.supervision.mailbox import Control
+from noria.actors.supervision.supervised import Lifeline, StopRequested, Supervised
 
 PATIENCE = 20
 
@@ -338,8 +338,8 @@ def test_a_thread_that_died_without_a_word_is_found(begin):
 
 
 def test_a_thread_that_never_came_to_life_is_found_and_does_not_live_later(monkeypatch):
-    monkeypatch.setattr("noria.actors.supervised.BORN_WITHIN", 0.0)
-    monkeypatch.setattr("noria.actors.supervised.LifeThread.start", lambda self: None)
+    monkeypatch.setattr("noria.actors.supervision.supervised.BORN_WITHIN", 0.0)
+    monkeypatch.setattr("noria.actors.supervision.supervised.LifeThread.start", lambda self: None)
     heard = Heard()
     life = Lifeline("subject", Later, heard)
     life.start()

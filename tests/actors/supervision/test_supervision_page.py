@@ -7,8 +7,8 @@ import attrs
 import pytest
 
 from noria.actors import Backoff, ChildSpec, Restart, Strategy
-from noria.actors import supervision_events as events
-from noria.actors.child import State
+from noria.actors.supervision import events
+from noria.actors.supervision.child import State
 
 PAGE = (Path(__file__).parents[3] / "docs" / "supervision.md").read_text(encoding="utf-8")
 

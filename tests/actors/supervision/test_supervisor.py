@@ -7,11 +7,8 @@ import pykka
 import pytest
 from pykka.messages import ProxyGetAttr
 
-from noria.actors.child import ChildSpec, State
-from noria.actors.restart import Backoff, Intensity
-from noria.actors.supervised import Supervised
-from noria.actors.supervision import supervise
-from noria.actors.supervision_errors import (
+from noria.actors.supervision.child import ChildSpec, State
+from noria.actors.supervision.errors import (
     ChildDuplicate,
     ChildNeeded,
     ChildStartTimeout,
@@ -27,7 +24,7 @@ from noria.actors.supervision_errors import (
     Terminal,
     is_terminal,
 )
-from noria.actors.supervision_events import (
+from noria.actors.supervision.events import (
     ChildFailed,
     ChildGaveUp,
     ChildStarted,
@@ -35,7 +32,10 @@ from noria.actors.supervision_events import (
     ChildStopTimeout,
     SupervisorFailed,
 )
-from noria.actors.supervisor import Supervisor
+from noria.actors.supervision.restart import Backoff, Intensity
+from noria.actors.supervision.supervised import Supervised
+from noria.actors.supervision.supervisor import Supervisor
+from noria.actors.supervision.tree import supervise
 from noria.registry import NoriaError
 
 PATIENCE = 20
@@ -625,7 +625,7 @@ def test_requests_that_make_no_sense_are_refused_in_words(grow):
 
 
 def test_a_refused_request_that_was_told_harms_nobody(grow):
-    from noria.actors.supervisor_messages import StopChild
+    from noria.actors.supervision.messages import StopChild
 
     tree = grow([ChildSpec("driver", Worker)])
     tree.wait_started(PATIENCE)

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykka.messages import ProxyGetAttr
 
-from noria.actors.child import ChildSpec
-from noria.actors.restart import Backoff, Intensity
-from noria.actors.supervision import supervise
-from noria.actors.supervision_errors import SupervisorGaveUp
-from noria.actors.supervision_events import ChildFailed, ChildStarted, ChildStopped
+from noria.actors.supervision.child import ChildSpec
+from noria.actors.supervision.errors import SupervisorGaveUp
+from noria.actors.supervision.events import ChildFailed, ChildStarted, ChildStopped
+from noria.actors.supervision.restart import Backoff, Intensity
+from noria.actors.supervision.tree import supervise
 
 PATIENCE = 20
 NOW = Backoff(initial_delay=0)

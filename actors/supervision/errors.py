@@ -27,7 +27,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from ..registry import NoriaError
+from ...registry import NoriaError
 
 
 class SupervisionError(NoriaError):

@@ -19,11 +19,11 @@ from pykka import messages
 from pykka._envelope import Envelope
 
 from .adoption import adopt
+from .errors import ThreadDied
+from .events import Undelivered
 from .life_thread import LifeThread
 from .listener import Alone, Listener
 from .mailbox import Clock, Control, Mailbox
-from .supervision_errors import ThreadDied
-from .supervision_events import Undelivered
 
 BORN_WITHIN: Final = 2.0
 """Seconds after which a thread that was started and has not begun is taken for dead."""

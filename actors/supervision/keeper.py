@@ -17,24 +17,21 @@ from typing import Any, Final
 
 from pykka._envelope import Envelope
 
-from ..registry import Bus, Event
+from ...registry import Bus, Event
 from .adoption import use_inbox
 from .child import Child, ChildSpec, State
 from .departures import Departures
-from .mailbox import Clock, Mailbox
-from .restart import Intensity, Random, RestartWindow, Strategy
-from .siblings import Siblings
-from .supervised import Lifeline, Supervised
-from .supervision_errors import (
+from .errors import (
     ChildStartTimeout,
     ChildStuck,
     StartFailed,
 )
-from .supervision_events import (
+from .events import (
     ChildStarted,
     ChildStopTimeout,
 )
-from .supervisor_messages import (
+from .mailbox import Clock, Mailbox
+from .messages import (
     BackoffOver,
     Begin,
     ChildEnded,
@@ -44,6 +41,9 @@ from .supervisor_messages import (
     StopTimedOut,
     Sweep,
 )
+from .restart import Intensity, Random, RestartWindow, Strategy
+from .siblings import Siblings
+from .supervised import Lifeline, Supervised
 
 SWEEP_EVERY: Final = 1.0
 """Seconds between two looks for threads that died without a word."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 import queue
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypedDict
 
 import attrs
 import pykka
 
+from .errors import describe
 from .mailbox import Timer
 from .restart import Backoff, Restart
 from .supervised import Lifeline
-from .supervision_errors import describe
 
 
 class State(StrEnum):
@@ -44,6 +44,11 @@ class State(StrEnum):
 UP: Final = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
 
 
+def _as_tuple(items: Iterable[Any]) -> tuple[Any, ...]:
+    # Not `tuple` itself: as a converter it hides from type checkers what it takes.
+    return tuple(items)
+
+
 @attrs.frozen(kw_only=True)
 class ChildSpec:
     """What a supervisor starts and how it keeps it running. Times in seconds.
@@ -54,7 +59,7 @@ class ChildSpec:
 
     id: str = attrs.field(kw_only=False, validator=attrs.validators.min_len(1))
     actor: Callable[..., pykka.Actor] = attrs.field(kw_only=False, validator=attrs.validators.is_callable())
-    args: tuple[Any, ...] = attrs.field(default=(), converter=tuple, repr=False)
+    args: tuple[Any, ...] = attrs.field(default=(), converter=_as_tuple, repr=False)
     kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=dict, repr=False)
     kind: str = ""
     """Only shown."""
@@ -64,7 +69,7 @@ class ChildSpec:
     """After a run this long, a failure counts as the first one again."""
     start_timeout: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
     stop_timeout: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
-    requires: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    requires: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
     """Siblings that must run before this one starts, and that stop after it has stopped."""
     required: bool = True
     """Whether the supervisor's own start fails when this child cannot start."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import attrs
 
-from .supervision_errors import DependencyCycle, DependencyUnknown
+from .errors import DependencyCycle, DependencyUnknown
 
 Random = Callable[[], float]
 Requires = Mapping[str, Sequence[str]]

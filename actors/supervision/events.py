@@ -11,8 +11,8 @@ from typing import Final
 
 import attrs
 
-from ..registry import Event
-from .supervision_errors import describe
+from ...registry import Event
+from .errors import describe
 
 logger = logging.getLogger("noria.supervision")
 

@@ -16,21 +16,21 @@ from typing import Any, Final, Self
 
 import pykka
 
-from ..registry import Bus, Event
+from ...registry import Bus, Event
 from .child import Child, ChildSpec, Node, Record, State
-from .mailbox import Clock
-from .restart import Intensity, Random, RestartWindow, Strategy
-from .supervised import Lifeline
-from .supervision_errors import (
+from .errors import (
     StartFailed,
     StartTimeout,
     StopTimeout,
     SupervisorGaveUp,
     SupervisorStopping,
 )
-from .supervision_events import SupervisorFailed, log_event
+from .events import SupervisorFailed, log_event
+from .mailbox import Clock
+from .messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
+from .restart import Intensity, Random, RestartWindow, Strategy
+from .supervised import Lifeline
 from .supervisor import Supervisor
-from .supervisor_messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
 
 ROOT_INTENSITY: Final = Intensity(restarts=100, seconds=10)
 """How often a root that was killed is replaced: there is nobody above it to do it."""

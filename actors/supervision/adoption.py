@@ -11,8 +11,8 @@ from typing import Any
 
 import pykka
 
+from .errors import NotAnActor
 from .mailbox import Clock, Mailbox
-from .supervision_errors import NotAnActor
 
 
 def adopt(actor: object, clock: Clock) -> pykka.ThreadingActor:

@@ -12,9 +12,7 @@ from typing import Any, Final
 import pykka
 
 from .child import Child, ChildSpec, Node, State
-from .keeper import Keeper, Phase
-from .restart import NEVER_RAN, Restart, attempts_after
-from .supervision_errors import (
+from .errors import (
     ChildDuplicate,
     ChildNeeded,
     ChildStuck,
@@ -26,8 +24,9 @@ from .supervision_errors import (
     describe,
     is_terminal,
 )
-from .supervision_events import ChildFailed, ChildGaveUp, ChildStopped, SupervisorFailed
-from .supervisor_messages import (
+from .events import ChildFailed, ChildGaveUp, ChildStopped, SupervisorFailed
+from .keeper import Keeper, Phase
+from .messages import (
     NOTICES,
     REQUESTS,
     AddChild,
@@ -37,6 +36,7 @@ from .supervisor_messages import (
     StartChild,
     StopChild,
 )
+from .restart import NEVER_RAN, Restart, attempts_after
 
 REFUSALS: Final = (ChildUnknown, ChildDuplicate, ChildNeeded, DependencyUnknown, SupervisorStopping)
 

@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from .child import Child, ChildSpec, State
+from .errors import ChildDuplicate, ChildNeeded, ChildUnknown, DependencyUnknown
 from .restart import Restart, Strategy, affected, needed_by, start_order
-from .supervision_errors import ChildDuplicate, ChildNeeded, ChildUnknown, DependencyUnknown
 
 
 class Siblings:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ..registry import Event
-from .supervision_events import log_event, logger
+from ...registry import Event
+from .events import log_event, logger
 
 if TYPE_CHECKING:
     from .supervised import Lifeline
