@@ -144,10 +144,14 @@ class Condition:
 
     def why_not(self, request: Request) -> str:
         """A sentence that says why the condition does not hold."""
-        left, _ = self.sides(request)
+        left, right = self.sides(request)
         if left is None:
             return f"{self.text} is false: {self.field.path} is missing"
-        return f"{self.text} is false: {self.field.path} is {values.described(left)}"
+        found = f"{self.field.path} is {values.described(left)}"
+        if isinstance(self.value, Field):
+            other = "missing" if right is None else values.described(right)
+            found += f", {self.value.path} is {other}"
+        return f"{self.text} is false: {found}"
 
     def _exists(self, left: Any, right: Any) -> bool:
         wanted = self.operator == "exists"
