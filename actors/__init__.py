@@ -5,8 +5,9 @@ queue: `supervise`, `ChildSpec` and the rest of supervision.
 """
 
 from .current import context, message, publish, publish_many, start_thread
+from .drain_report import DrainReport
 from .errors import ActorsError, Reject, Retry
-from .runtime import DrainReport, Runtime
+from .runtime import Runtime
 from .supervision import Backoff, ChildSpec, Intensity, Restart, Strategy, Supervised, Supervisor, supervise
 
 __all__ = [

@@ -66,17 +66,10 @@ def _prepared(encoder: json.JSONEncoder) -> Callable[[Any], str] | None:
     if make is None:
         return None
     # Without its table of open containers a circular value ends in a RecursionError, which is refused as well.
-    write = make(
-        None,
-        encoder.default,
-        json.encoder.encode_basestring,
-        None,
-        ":",
-        ",",
-        False,
-        False,
-        False,  # noqa: FBT003
-    )
+    open_containers = indent = None
+    sort_keys = skip_keys = allow_nan = False
+    text = json.encoder.encode_basestring
+    write = make(open_containers, encoder.default, text, indent, ":", ",", sort_keys, skip_keys, allow_nan)
     return lambda body: "".join(write(body, 0))
 
 

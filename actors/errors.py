@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from ..registry import NoriaError
 
 if TYPE_CHECKING:
-    from .runtime import DrainReport
+    from .drain_report import DrainReport
 
 
 class ActorsError(NoriaError):

@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
-from attrs import frozen
-
 from .. import registry as registry_package
 from ..registry import Bus, EntryID, Kind, Kinds, Registry
 from ..security import KINDS as SECURITY_KINDS
 from ..security import Guard, current_context
 from ..security.context import enter, leave
 from . import entries
+from .drain_report import DrainReport
 from .errors import FunctionNotFound, NotIdle, NotRunning, QueueNotFound, StopIncomplete
 from .events import ConsumerDrained
 from .function import Function
@@ -35,27 +34,6 @@ from .topology import Topology
 Found = TypeVar("Found")
 
 IDLE_CHECK = 0.01
-
-
-@frozen(kw_only=True)
-class DrainReport:
-    """What a stop did with the messages that consumers held; the sum over all of them.
-
-    Attributes:
-        finished: handler runs that ended during the stop.
-        settled: those of them whose ending reached the driver.
-        returned: deliveries that no handler had seen, back in their queues.
-        abandoned: IDs of messages whose handlers did not finish; they are back in their queues, too.
-        unfinished: the workers that had them, as `consumer/worker`.
-        seconds: how long the whole stop took.
-    """
-
-    finished: int
-    settled: int
-    returned: int
-    abandoned: tuple[str, ...]
-    unfinished: tuple[str, ...]
-    seconds: float
 
 
 def known_kinds(extra: Iterable[Kind] = ()) -> Kinds:
@@ -165,7 +143,7 @@ class Runtime:
         with self._changing:
             supervision, self._supervision = self._supervision, None
         if supervision is None:
-            return DrainReport(finished=0, settled=0, returned=0, abandoned=(), unfinished=(), seconds=0.0)
+            return DrainReport.of((), 0.0)
         began = time.monotonic()
         drains: list[ConsumerDrained] = []
         unsubscribe = self.bus.subscribe(drains.append, ConsumerDrained)
@@ -177,7 +155,7 @@ class Runtime:
         finally:
             unsubscribe()
             self._topology.close()
-        report = _summed(drains, time.monotonic() - began)
+        report = DrainReport.of(drains, time.monotonic() - began)
         unfinished = tuple(dict.fromkeys((*report.unfinished, *left)))
         if unfinished or report.abandoned:
             raise StopIncomplete(report, unfinished)
@@ -376,15 +354,3 @@ def _call_beside_running_loop(function: Function, arguments: tuple[Any, ...]) ->
     inherited = contextvars.copy_context()
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(inherited.run, asyncio.run, function.call(*arguments)).result()
-
-
-def _summed(drains: Iterable[ConsumerDrained], seconds: float) -> DrainReport:
-    drains = list(drains)
-    return DrainReport(
-        finished=sum(drain.finished for drain in drains),
-        settled=sum(drain.settled for drain in drains),
-        returned=sum(drain.returned for drain in drains),
-        abandoned=tuple(id_ for drain in drains for id_ in drain.abandoned),
-        unfinished=tuple(f"{drain.consumer}/{worker}" for drain in drains for worker in drain.unfinished),
-        seconds=seconds,
-    )

@@ -362,7 +362,7 @@ def test_a_consumer_that_may_not_consume_does_not_start(application):
     runtime = Runtime.load(application(definition, "def handler(body): pass"))
 
     with pytest.raises(
-        StartFailed, match="app:consumer: w may not queue.consume on 'app:tasks': app:elsewhere denies"
+        StartFailed, match=r"app:consumer: w may not queue.consume on 'app:tasks': app:elsewhere denies"
     ):
         runtime.start(20)
 

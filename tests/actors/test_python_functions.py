@@ -54,7 +54,7 @@ def test_what_a_function_raises_comes_out_as_it_is(start):
 def test_an_unknown_function_is_an_error_with_the_nearest_name(start):
     runtime = start(app(), "def handler(): pass")
 
-    with pytest.raises(FunctionNotFound, match="function not found: app:g, did you mean app:f?"):
+    with pytest.raises(FunctionNotFound, match=r"function not found: app:g, did you mean app:f\?"):
         runtime.call("app:g")
 
 
@@ -156,5 +156,5 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_entry(application):
 
 @pytest.mark.parametrize("source", ["", "source: file://handlers.py\n        module: json"])
 def test_source_and_module_are_one_or_the_other(application, source):
-    with pytest.raises(ConfigurationError, match="give either source .* or module"):
+    with pytest.raises(ConfigurationError, match=r"give either source .* or module"):
         Runtime.load(application(app(source or "meta: {}"), "def handler(): pass"))
