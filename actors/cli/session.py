@@ -17,7 +17,8 @@ from .signals import Interrupted, Signals
 
 if TYPE_CHECKING:
     from ...registry import EntryID
-    from ..runtime import DrainReport, Runtime
+    from ..drain_report import DrainReport
+    from ..runtime import Runtime
     from .feeding import Feed
 
 GLANCE: Final = 0.1
