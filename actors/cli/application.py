@@ -135,6 +135,11 @@ def skipped(registry: Registry) -> tuple[Warned, ...]:
     )
 
 
+def nothing_below(path: str) -> str:
+    """Why an application has no entries at all."""
+    return f"no definition file below {path} (a .yaml, .yml or .json with namespace and entries)"
+
+
 def not_started(registry: Registry) -> tuple[Warned, ...]:
     """A warning for each consumer that nothing starts."""
     return tuple(

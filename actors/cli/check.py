@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .application import Application, Invalid, application_options, example, not_started
+from .application import Application, Invalid, application_options, example, not_started, nothing_below
 
 if TYPE_CHECKING:
     from ...registry import Registry
@@ -51,9 +51,7 @@ def command(application: Application) -> int:
 
 def _found(registry: Registry, path: str) -> str:
     if not len(registry):
-        return (
-            f"0 entries: no definition file below {path} (a .yaml, .yml or .json with namespace and entries)"
-        )
+        return f"0 entries: {nothing_below(path)}"
     kinds = Counter(entry.kind for entry in registry)
     listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return f"{len(registry)} {'entry' if len(registry) == 1 else 'entries'}: {listed}"

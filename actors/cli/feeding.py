@@ -5,6 +5,7 @@ Knows: lines, JSON, a runtime's `publish_many`. Must not know: when the run ends
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -153,7 +154,9 @@ def parsed(line: Line) -> Any:
         text = line.text.decode("utf-8-sig" if line.number == 1 else "utf-8")
         return json.loads(text, parse_constant=_refuse)
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: byte {error.start + 1}") from error
+        is_wide = line.number == 1 and line.text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        hint = "; the file is UTF-16, save it as UTF-8" if is_wide else ""
+        raise ValueError(f"not UTF-8: byte {error.start + 1}{hint}") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg}, column {error.colno}") from error
     except RecursionError as error:

@@ -148,5 +148,5 @@ def _totals(counts: Counts, seconds: float, *, is_stopping: bool) -> Text:
         f" {counts.denied} denied"
     )
     if is_stopping:
-        return Text.assemble((figures, "dim"), ("  stopping; Ctrl-C again ends at once", "yellow"))
+        return Text.assemble((figures, "dim"), ("  (Ctrl-C ends at once)", "yellow"))
     return Text(f"{figures}  (Ctrl-C stops)", style="dim")

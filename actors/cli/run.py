@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from .application import Application, Invalid, application_options, example, not_started, skipped
+from .application import (
+    Application,
+    Invalid,
+    application_options,
+    example,
+    not_started,
+    nothing_below,
+    skipped,
+)
 from .logs import ConsoleHandler, format_of, handler_for, logging_to
 
 if TYPE_CHECKING:
@@ -170,6 +178,9 @@ class _Run:
     def _warn(self) -> None:
         """Of what is allowed and probably not meant; in the log, so that every line of it has one form."""
         registry = self._runtime.registry
+        if not len(registry):
+            nothing = nothing_below(self._application.path)
+            logger.warning("nothing to run: %s", nothing, extra={"event": "NothingToRun"})
         for each in (*skipped(registry), *not_started(registry)):
             logger.warning("%s: %s", each.place, each.text, extra={"event": each.event})
 
@@ -182,7 +193,7 @@ class _Run:
         try:
             return None if session.start() else 0
         except FunctionBroken as broken:
-            self._say("StartFailed", str(broken))
+            self._say("StartFailed", str(broken).replace(f"{Path.cwd()}{os.sep}", ""))
             return 2
         except StartFailed as failed:
             for service, error in failed.failures.items():

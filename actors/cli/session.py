@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from .application import resting
+from .readers import unread
 from .signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Session:
         try:
             while not self._signals.stopping.wait(GLANCE) and not self._is_over(ending):
                 pass
-            is_idle = self._until_idle and not self.is_stopping
+            is_idle = self._until_idle and not self.is_stopping and not ending.problems
             ending.problems += [f"{name} gave up: {error}" for name, error in self.runtime.failures.items()]
         finally:
             self._stop(ending)
@@ -129,6 +130,10 @@ class Session:
     # ---- is it over? -------------------------------------------------------------------------------------
 
     def _is_over(self, ending: Ending) -> bool:
+        lost = unread()
+        if lost:
+            ending.problems.append(f"nobody reads {lost} any more")
+            return True
         tree = self.runtime.tree()
         if tree.get("state") == "failed":
             ending.problems.append(f"the application failed: {tree.get('details')}")

@@ -281,7 +281,7 @@ def test_a_handler_that_cannot_be_imported_exits_2_with_its_place(run, applicati
     code, _, stderr = run("run", app, "--log-format", "text")
 
     assert code == 2
-    assert "handlers.py:1: app:handle: ModuleNotFoundError: No module named 'nowhere_at_all'" in stderr
+    assert " app/handlers.py:1: app:handle: ModuleNotFoundError: No module named 'nowhere_at_all'" in stderr
 
 
 def test_modules_of_the_application_are_found(run, application):
@@ -416,6 +416,52 @@ def test_a_short_run_logs_nothing_but_its_end(run, application):
 
     assert code == 0
     assert [line["event"] for line in events(stderr)] == ["RunEnded"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_run_stops_when_nobody_reads_it_any_more(start, application, stream):
+    reading, writing = os.pipe()
+    running = start("run", application(), "--publish", "tasks=-", **{stream: writing})
+    os.close(writing)
+    if stream == "stdout":
+        running.say("1")
+        assert os.read(reading, 100) == b"handled 1\n"
+    os.close(reading)
+    code = running.process.wait(60)
+    _, stdout, stderr = running.end()
+
+    assert code == 1
+    assert "Traceback" not in stdout + stderr
+    if stream == "stdout":
+        assert ended(stderr)["problems"] == ["nobody reads standard output any more"]
+
+
+def test_an_output_that_was_never_open_does_not_stop_the_run(run, application):
+    app = application(handlers="def handler(body): pass\n", **{"in.jsonl": "1\n"})
+    code, _, stderr = run(
+        "run", app, "--publish", "tasks=app/in.jsonl", "--until-idle", preexec_fn=lambda: os.close(1)
+    )
+
+    assert code == 0
+    assert ended(stderr)["handled"] == 1
+
+
+def test_nothing_to_run_is_a_warning(run, tmp_path):
+    code, _, stderr = run("run", tmp_path, "--until-idle")
+
+    assert code == 0
+    assert events(stderr)[0]["event"] == "NothingToRun"
+    assert events(stderr)[0]["text"].startswith("nothing to run: no definition file below ")
+
+
+def test_a_file_of_another_encoding_says_which(run, application):
+    app = application()
+    (app / "in.jsonl").write_bytes("1\n".encode("utf-16"))
+    _, _, stderr = run("run", app, "--publish", "tasks=app/in.jsonl", "--until-idle")
+
+    assert events(stderr)[0]["text"] == (
+        "app/in.jsonl:1: not UTF-8: byte 1; the file is UTF-16, save it as UTF-8"
+    )
 
 
 def test_a_drain_of_nothing_is_not_in_the_summary(run, application):
