@@ -80,7 +80,12 @@ class Subscription(ABC):
     The settling verbs do not wait for the backend: a driver with a network hands them to a thread of its own and
     reports what fails through `Driver.open`'s `failed`; `flush` waits for them. Each delivery is claimed
     (`Delivery.claim`) by the caller before it is settled, so the driver sees one settlement for each.
+
+    Attributes:
+        is_closed: what it delivered and nobody has begun to handle is to be forgotten: it has gone back.
     """
+
+    is_closed = False
 
     @abstractmethod
     def ack(self, deliveries: Sequence[Delivery]) -> None:
@@ -121,9 +126,9 @@ class Subscription(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Pause, then give everything unsettled back to the queue: attempts count where a handler had started.
+        """Pause, set `is_closed`, and give everything unsettled back to the queue.
 
-        Safe to call twice.
+        Attempts count where a handler had started. Safe to call twice.
         """
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  (a driver without a network has nothing to wait for)

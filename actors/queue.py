@@ -24,7 +24,7 @@ from .events import MessageDeadLettered, MessageFailed
 from .outcome import Ack, Nack, Outcome, Rejection
 from .supervision import Backoff
 
-# How long a publisher inside a handler waits before it looks whether it has been cancelled.
+# How long a publisher waits at a time where it has more than one thing to look out for.
 LONGEST_STEP = 0.05
 HEADER_TYPES = (str, int, float, bool, type(None))
 
@@ -150,6 +150,13 @@ class Queue:
                     raise QueueFull(str(self.id), accepted=accepted, timeout=timeout) from None
                 if is_over:
                     raise QueueUnavailable(str(self.id), accepted=accepted, timeout=timeout) from None
+                if isinstance(error, DriverUnavailable):
+                    self._await_change(wait)
+
+    def _await_change(self, longest: float) -> None:
+        """The driver may be gone a moment before its actor has closed this queue: do not ask it again and again."""
+        with self._state:
+            self._state.wait(min(longest, LONGEST_STEP))
 
     def _await_open(self, timeout: float) -> None:
         if not self._is_open:

@@ -3,7 +3,7 @@
 Knows: how the pieces are put together. Must not know: when they start, how they are supervised.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -92,15 +92,9 @@ class Topology:
     def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
         """The specification of every service, with what it requires."""
         services = {entry.id: entry for entry in self.registry if isinstance(entry.config, ServiceConfig)}
-        requires = {id_: tuple(self._services_below(entry, services)) for id_, entry in services.items()}
-        roots = [entry for entry in services.values() if auto_starts(entry)]
-        wanted = _reached((entry.id for entry in roots), requires)
-        required = _reached(
-            (entry.id for entry in roots if entry.config.lifecycle.startup == "required"), requires
-        )
         return tuple(
-            self._child(entry, requires[id_], wanted=id_ in wanted, required=id_ in required, runtime=runtime)
-            for id_, entry in services.items()
+            self._child(entry, tuple(self._services_below(entry, services)), runtime)
+            for entry in services.values()
         )
 
     def _services_below(self, entry: Entry, services: dict[EntryID, Entry]) -> Iterator[EntryID]:
@@ -117,9 +111,7 @@ class Topology:
             else:
                 waiting.extend(reversed(self.registry[id_].dependencies))
 
-    def _child(
-        self, entry: Entry, requires: tuple[EntryID, ...], *, wanted: bool, required: bool, runtime: "Runtime"
-    ) -> ChildSpec:
+    def _child(self, entry: Entry, requires: tuple[EntryID, ...], runtime: "Runtime") -> ChildSpec:
         lifecycle: Lifecycle = entry.config.lifecycle
         actor, arguments, named = self._actor(entry, runtime)
         return ChildSpec(
@@ -133,8 +125,8 @@ class Topology:
             start_timeout=lifecycle.start_timeout,
             stop_timeout=lifecycle.stop_timeout + STOP_MARGIN,
             requires=tuple(str(id_) for id_ in requires),
-            required=required,
-            auto_start=wanted,
+            required=lifecycle.startup == "required",
+            auto_start=auto_starts(entry),
         )
 
     def _actor(
@@ -178,15 +170,3 @@ def auto_starts(entry: Entry) -> bool:
     """Whether a service starts with the runtime. A queue does unless it says otherwise: it can be published to."""
     wish: bool | None = entry.config.lifecycle.auto_start
     return entry.kind == "queue.queue" if wish is None else wish
-
-
-def _reached(roots: Iterable[EntryID], requires: Mapping[EntryID, Iterable[EntryID]]) -> set[EntryID]:
-    """The roots and everything they require, directly or not."""
-    reached: set[EntryID] = set()
-    waiting = list(roots)
-    while waiting:
-        id_ = waiting.pop()
-        if id_ not in reached:
-            reached.add(id_)
-            waiting.extend(requires[id_])
-    return reached

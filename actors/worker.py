@@ -66,8 +66,9 @@ class Worker(Supervised):
         while is_undisturbed():
             delivery = take()
             if delivery is not None:
-                handle(delivery)
                 subscription = delivery.subscription
+                if not subscription.is_closed:
+                    handle(delivery)
             elif subscription is not None:
                 subscription.hurry()
                 subscription = None

@@ -310,6 +310,8 @@ class _MemorySubscription(Subscription):
                 self.forget(delivery)
 
     def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
+        if self.is_closed:
+            return True  # it has gone back already, and will be moved when it fails again
         target = self._queue.siblings.get(queue)
         if target is None or not target.put(message):
             return False
@@ -328,6 +330,7 @@ class _MemorySubscription(Subscription):
     def close(self) -> None:
         self.pause()
         with self._queue:
+            self.is_closed = True
             for record, delivery in self.in_flight.items():
                 if delivery.started:
                     record.attempts = delivery.attempt

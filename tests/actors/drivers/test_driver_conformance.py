@@ -592,9 +592,11 @@ def test_closing_returns_what_is_unsettled(driver, queue):
     seen, _ = receiver.take(2)
     seen.started = True
 
+    assert not subscription.is_closed
     subscription.close()
     subscription.close()
 
+    assert subscription.is_closed
     _, second = subscribe(driver, queue)
     again = {delivery.message.body: delivery.attempt for delivery in second.take(2)}
     assert again == {b"seen": 2, b"unseen": 1}
