@@ -91,7 +91,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: what stands behind `noria`; None: `sys.argv`.
     """
+    _open_what_is_closed()
     _end(_exit_code(arguments))
+
+
+def _open_what_is_closed() -> None:
+    """Whoever started us with a closed output (`>&-`) wants to hear nothing: it goes nowhere."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                # Else the next file that anybody opens would get this number, and what is printed.
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:

@@ -100,6 +100,20 @@ def test_the_module_is_the_program():
     assert done.stdout.startswith("noria ")
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_closed_output_is_no_traceback(run, application, number):
+    app = application()
+    code, stdout, stderr = run("check", app, preexec_fn=lambda: os.close(number))
+
+    assert code == 0
+    assert stdout == (
+        ""
+        if number == 1
+        else "5 entries: 1 function.python, 1 queue.consumer, 1 queue.driver.memory, 2 queue.queue\n"
+    )
+    assert stderr == ""
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_without_a_traceback(run, application):
     app = application()
