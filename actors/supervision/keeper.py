@@ -92,6 +92,7 @@ class Keeper(Supervised):
         self._awaited: set[str] = set()
         self._lost: dict[str, BaseException] = {}
         self._deadline: float | None = None
+        self._rush_at = 0.0
         self._departures = Departures()
         self._crashes = 0
 
@@ -234,7 +235,9 @@ class Keeper(Supervised):
             return
         now, seconds = self.mailbox.clock(), child.spec.stop_timeout
         if self._deadline is not None:
-            seconds = min(seconds, max(0.0, self._deadline - now))
+            # A child that requires others ends first, so that they need not be stopped under its feet.
+            is_early = bool(child.spec.requires) and now < self._rush_at
+            seconds = min(seconds, max(0.0, (self._rush_at if is_early else self._deadline) - now))
         child.cancel_timer()
         child.become(State.STOPPING)
         child.timer = self.mailbox.schedule(seconds, StopTimedOut(lifeline, seconds))
@@ -286,6 +289,7 @@ class Keeper(Supervised):
 
     def _hurry(self, seconds: float) -> None:
         """There is less time for the stop than we thought."""
+        self._rush_at = self.mailbox.clock() + max(0.0, seconds * RUSH_AT)
         self.mailbox.schedule(max(0.0, seconds * RUSH_AT), Rush())
         for child in self.siblings:
             if child.state is State.STOPPING:

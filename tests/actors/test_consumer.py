@@ -8,6 +8,7 @@ from noria.actors import Runtime
 from noria.actors.errors import StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
 from noria.actors.supervision.errors import StartFailed
+from noria.actors.supervision.events import ChildStopped, ChildStopTimeout
 from noria.security.events import Denied
 
 APP = """
@@ -492,3 +493,33 @@ def test_principal_and_scope_are_none_without_a_security_block(start, probe):
     runtime.publish("app:tasks", "x")
 
     assert probe.wait(1) == [(None, None, False, None)]
+
+
+def test_in_a_stop_that_runs_out_of_time_the_queue_outlives_its_consumer(start, probe, events):
+    """What a handler settles before its consumer is given up still reaches the driver."""
+    runtime = start(
+        app(consumer="concurrency: 2"),
+        """
+        import probe
+        from noria.actors import context
+        def handler(body):
+            probe.record(body)
+            if body == "hang":
+                probe.pass_gate()
+            else:
+                context().cancelled.wait(20)
+        """,
+    )
+    ended = []
+    runtime.bus.subscribe(lambda event: ended.append(event.child), ChildStopped)
+    runtime.bus.subscribe(lambda event: ended.append(f"{event.child} gives up"), ChildStopTimeout)
+    hang = runtime.publish("app:tasks", "hang")
+    runtime.publish("app:tasks", "ends")
+    probe.wait(2)
+
+    with pytest.raises(StopIncomplete) as caught:
+        runtime.stop(0.5)
+
+    report = caught.value.report
+    assert (report.finished, report.settled, report.abandoned) == (1, 1, (hang,))
+    assert ended.index("app:consumer") < ended.index("app:tasks") < ended.index("app:memory")
