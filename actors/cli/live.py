@@ -6,7 +6,7 @@ Knows: plain-data snapshots, columns, rich. Must not know: actors; it holds no r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -68,26 +68,48 @@ def view(  # noqa: PLR0913 - one for each part of the picture
     seconds: float,
     *,
     is_stopping: bool = False,
+    height: int | None = None,
 ) -> RenderableType:
-    """The whole view, for one moment."""
+    """The whole view, for one moment; in so many lines at most, where that is given: what is calm gives way."""
     feeds = tuple(feeds)
-    parts: list[RenderableType] = [_table(tree, rates)]
+    room = None if height is None else max(1, height - len(feeds) - 3)
+    parts: list[RenderableType] = [_table(tree, rates, room)]
     if feeds:
         parts.append(_feeding(feeds))
     parts.append(_totals(counts, seconds, is_stopping=is_stopping))
     return Group(*parts)
 
 
-def _table(tree: Node, rates: Rates) -> Table:
+def _table(tree: Node, rates: Rates, room: int | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", expand=False)
     # In a narrow terminal it is the names that give way, not the figures.
     table.add_column("service", overflow="ellipsis", no_wrap=True)
     table.add_column("state", min_width=8)
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    for depth, node in _shown(tree):
+    nodes = tuple(_shown(tree))
+    kept = _kept(nodes, room)
+    for depth, node in kept:
         table.add_row(*_row(node, depth, rates))
+    if len(kept) < len(nodes):
+        table.add_row(Text(f"… {len(nodes) - len(kept)} more", style="dim"))
     return table
+
+
+def _kept(nodes: Sequence[tuple[int, Node]], room: int | None) -> Sequence[tuple[int, Node]]:
+    """As many as there is room for, in their order: rather those that do not run well, then those that are busy."""
+    if room is None or len(nodes) <= room:
+        return nodes
+    ranked = sorted(range(len(nodes)), key=lambda index: _calm(nodes[index][1]))
+    chosen = set(ranked[: room - 1])  # one line says how many more there are
+    return [each for index, each in enumerate(nodes) if index in chosen]
+
+
+def _calm(node: Node) -> int:
+    if node["state"] != "running":
+        return 0
+    figures = node["figures"]
+    return 1 if any(figures.get(name) for name in ("ready", "in_flight", "delayed", "busy", "acked")) else 2
 
 
 def _shown(tree: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:

@@ -238,7 +238,15 @@ def _live(
         # A runtime that stops has no tree any more: its last one stays.
         tree.update(session.runtime.tree())
         seconds = time.monotonic() - began
-        return view(tree, session.feeds, tally.counts(), rates, seconds, is_stopping=session.is_stopping)
+        return view(
+            tree,
+            session.feeds,
+            tally.counts(),
+            rates,
+            seconds,
+            is_stopping=session.is_stopping,
+            height=console.size.height,
+        )
 
     printed = handler.show
     with Screen(console, now) as screen:

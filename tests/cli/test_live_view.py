@@ -49,12 +49,12 @@ class StillFeed:
         vars(self).update(figures)
 
 
-def shown(tree=TREE, feeds=(), width=100) -> list[str]:
+def shown(tree=TREE, feeds=(), width=100, height=None) -> list[str]:
     clock = iter(range(100))
     rates = Rates(lambda: next(clock))
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     rates.rate("app:worker", 20)
-    console.print(view(tree, feeds, Counts(120, 4, 1, 1), rates, 12.3))
+    console.print(view(tree, feeds, Counts(120, 4, 1, 1), rates, 12.3, height=height))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
@@ -106,6 +106,21 @@ def test_the_figures_survive_a_narrow_terminal():
         "s",
         "failed",
     ]
+
+
+def test_what_is_calm_gives_way_on_a_terminal_of_few_lines():
+    lines = shown(feeds=[StillFeed()], height=8)
+
+    assert [line.split()[0] for line in lines] == [
+        "service",
+        "app:tasks",
+        "app:gone",
+        "worker-2",
+        "…",
+        "in.jsonl",
+        "12",
+    ]
+    assert lines[4] == "… 2 more"
 
 
 def test_a_tree_that_is_not_there_yet_is_an_empty_view():
