@@ -59,6 +59,7 @@ def test_every_definition_file_on_the_page_loads(application, kinds):
     assert registry["app.environment:orders"].config.queue_name == "orders-test"
     assert registry["app.environment:orders"].config.options == {"max_length": 1000}
     assert isinstance(registry["app.reports:nightly"].config.source, FileText)
+    assert registry["app.queue:task_consumer"].config.lifecycle.auto_start, "it would never start"
 
 
 @pytest.mark.parametrize("block", DEFINITIONS)
