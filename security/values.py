@@ -78,8 +78,15 @@ def described(value: Any) -> str:
     """The value for a sentence, short enough for a log line."""
     if value is None:
         return "nothing"
-    shown = repr(value)
+    shown = repr(_as_written(value))
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _as_written(value: Any) -> Any:
+    """Lists and maps as they look in a file, not as a principal keeps them."""
+    if isinstance(value, Mapping):
+        return {key: _as_written(item) for key, item in value.items()}
+    return [_as_written(item) for item in value] if is_list(value) else value
 
 
 def type_name(value: Any) -> str:

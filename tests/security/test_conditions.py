@@ -281,6 +281,15 @@ def test_the_reason_shows_both_sides_of_a_comparison_with_another_field():
     )
 
 
+def test_the_reason_shows_lists_and_maps_as_they_are_written():
+    condition = compile_condition("resource", "in", value_from="actor.meta.publishes")
+    principal = Principal("writer", {"publishes": ["app:a", {"b": [1]}]})
+
+    assert condition.why_not(Request(principal, "call", "app:f")).endswith(
+        "resource is 'app:f', actor.meta.publishes is ['app:a', {'b': [1]}]"
+    )
+
+
 def test_the_reason_shows_the_name_of_a_variable_on_either_side_and_never_its_content():
     secret = EnvText("top-secret", raw="${env:TENANT}")
     condition = compile_condition("meta.tenant", "eq", value_from="actor.meta.tenant")
