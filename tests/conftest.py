@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from noria.actors import Runtime
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("noria", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("noria")
 
 BUILT_IN_DRIVERS = ("memory",)
 PATIENCE = 20.0
