@@ -54,6 +54,7 @@ class Screen:
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         self._waiting: deque[str] = deque()
+        self._put: Callable[[str], object] = self._waiting.append
         self._ended = threading.Event()
         self._drawer = threading.Thread(target=self._draw_on, name="live view", daemon=True)
         self._streams: list[tuple[str, TextIO, LineStream]] = []
@@ -66,7 +67,7 @@ class Screen:
                 self._streams.append((name, stream, ours))
                 setattr(sys, name, ours)
         self._live.start()
-        self._draw(self._view())
+        self._draw(self._now())
         self._drawer.start()
         return self
 
@@ -80,10 +81,12 @@ class Screen:
             setattr(sys, name, stream)
         self._draw()
         self._live.stop()
+        # Whoever has kept a stream of ours, such as a handler that does not end, still prints.
+        self._put = self._console.file.write
 
     def show(self, lines: str) -> None:
-        """Show whole lines above the view, soon."""
-        self._waiting.append(lines)
+        """Show whole lines above the view, soon; when there is no view any more, at once."""
+        self._put(lines)
 
     def abandon(self) -> str:
         """Draw nothing any more; return what was not shown yet. For a signal handler: takes no lock."""
@@ -95,7 +98,13 @@ class Screen:
         while not self._ended.wait(INTERVAL):
             silent = 0 if self._waiting else silent + 1
             if silent % PACE == 0:
-                self._draw(self._view())
+                self._draw(self._now())
+
+    def _now(self) -> RenderableType | None:
+        try:
+            return self._view()
+        except Exception:
+            return None  # the last one stays: a view that cannot be made must not hold back what is printed
 
     def _draw(self, view: RenderableType | None = None) -> None:
         text = self._take()

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from noria.actors.cli.live import Rates, view
-from noria.actors.cli.screen import LineStream
+from noria.actors.cli.screen import LineStream, Screen
 from noria.actors.cli.tally import Counts
 
 
@@ -240,6 +240,19 @@ def test_a_terminal_that_cannot_draw_over_itself_gets_text(application):
     assert "\x1b" not in terminal.shown
     assert "handled 1" in terminal.shown
     assert "stopped after" in terminal.shown
+
+
+def test_a_view_that_cannot_be_made_holds_nothing_back_and_late_lines_are_not_lost():
+    console = Console(file=io.StringIO(), force_terminal=True, width=40)
+
+    def broken():
+        raise RuntimeError("no tree")
+
+    with Screen(console, broken) as screen:
+        screen.show("during\n")
+    screen.show("after\n")
+
+    assert left_on(console.file.getvalue())[:2] == ["during", "after"]
 
 
 def test_lines_of_threads_that_print_at_once_do_not_mix():
