@@ -213,6 +213,7 @@ class Consumer(Supervisor):
             return
         context.cancel()
         if context.delivery.claim():
+            context.is_overdue = True
             self._binding.queue.settle(context.delivery, Nack(str(HandlerTimeout(timeout))))
         if overdue >= GRACE:
             self._replace(worker, context.delivery, timeout + overdue)

@@ -118,14 +118,16 @@ class HandlerContext(CallContext):
         delivery: what is being handled; None in a function that was called directly.
         queue: where it came from.
         since: monotonic seconds.
+        is_overdue: its time was up, and its message nacked, before it ended.
     """
 
-    __slots__ = ("delivery", "queue", "runtime", "since")
+    __slots__ = ("delivery", "is_overdue", "queue", "runtime", "since")
 
     runtime: "Runtime | None"
     delivery: Delivery | None
     queue: Queue | None
     since: float
+    is_overdue: bool
 
     def current_message(self) -> CurrentMessage | None:
         """The message as its handler sees it: made when it is asked for, which most handlers never do."""
@@ -163,7 +165,7 @@ class Handling:
         if binding.auto_ack and delivery.claim():
             delivery.subscription.ack((delivery,))
         outcome = self._outcome(delivery, context)
-        if outcome is not ACK:
+        if outcome is not ACK or context.is_overdue:
             self._end_badly(delivery, outcome)
         else:
             if delivery.claim():
@@ -188,6 +190,7 @@ class Handling:
         context.delivery = delivery
         context.queue = binding.queue
         context.since = now
+        context.is_overdue = False
         return context
 
     def _outcome(self, delivery: Delivery, context: HandlerContext) -> Outcome:

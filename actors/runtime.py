@@ -113,7 +113,11 @@ class Runtime:
         with self._changing:
             if self._supervision is not None:
                 return
-            self._topology.load_functions()
+            try:
+                self._topology.load_functions()
+            except BaseException:
+                self._topology.close()
+                raise
             self._supervision = supervise(self._topology.children(self), bus=self.bus, name="runtime")
         try:
             self._supervision.wait_started(timeout)
@@ -260,7 +264,7 @@ class Runtime:
         else:
             context = HandlerContext(None, None, self.guard)
             context.delivery = context.queue = None
-        context.since = time.monotonic()
+        context.since, context.is_overdue = time.monotonic(), False
         context.runtime = self
         return context
 

@@ -78,7 +78,8 @@ class Topology:
                 self.functions[str(entry.id)] = self._python.load(entry)
 
     def close(self) -> None:
-        """Forget the handlers' modules."""
+        """Forget the functions and their modules."""
+        self.functions.clear()
         self._python.close()
 
     def consumed_queues(self) -> set[str]:
