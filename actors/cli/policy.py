@@ -32,6 +32,7 @@ def command() -> None:
 
 @command.command(
     "explain",
+    short_help="Explain whether a consumer may do something, and why.",
     epilog=example(
         ALLOWED,
         f"{ASKED} queue.publish.queue tenants:mail.acme",
@@ -39,7 +40,7 @@ def command() -> None:
 )
 @application_options
 @click.option(
-    "--as", "consumer", required=True, metavar="CONSUMER", help="The consumer who asks; an ID or a name."
+    "--as", "consumer", metavar="CONSUMER", help="The consumer who asks; an ID or a name.  [required]"
 )
 @click.argument("action")
 @click.argument("resource")
@@ -53,7 +54,7 @@ def command() -> None:
 def explain_command(
     application: Application,
     *,
-    consumer: str,
+    consumer: str | None,
     action: str,
     resource: str,
     pairs: tuple[str, ...],
@@ -71,8 +72,11 @@ def explain_command(
     return 0 if decision.allowed else 1
 
 
-def _consumer(registry: Registry, wanted: str) -> Entry:
+def _consumer(registry: Registry, wanted: str | None) -> Entry:
     consumers = {str(entry.id): entry for entry in registry if entry.kind == "queue.consumer"}
+    if wanted is None:
+        known = f"there are {', '.join(consumers)}" if consumers else "the application has none"
+        raise click.UsageError(f"say which consumer asks: --as CONSUMER; {known}")
     named = [entry for entry in consumers.values() if wanted in (str(entry.id), entry.id.name)]
     if len(named) == 1:
         return named[0]

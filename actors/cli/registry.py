@@ -146,6 +146,7 @@ def _cut(text: str, limit: int) -> str:
 
 @command.command(
     "show",
+    short_help="Show one entry, as it stands in its file.",
     epilog=example(
         "noria registry show hello app:greetings",
         "noria registry show hello greetings --field options --json",

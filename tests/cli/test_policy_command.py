@@ -133,6 +133,7 @@ def test_explain_doubts_a_resource_that_is_probably_mistyped_and_answers(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["a", "b"], "say which consumer asks: --as CONSUMER; there are app:free, app:worker"),
         (["--as", "wrker", "a", "b"], "consumer not found: wrker; did you mean worker?"),
         (
             ["--as", "acme", "a", "b"],
