@@ -106,10 +106,12 @@ def masked(text: str) -> Counter[str]:
 def executed(command: str, directory: Path) -> str:
     """What a shell prints; an exit code other than 0 is a last line in brackets."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # Without a buffer, what a handler prints and what is logged are mixed within a line.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=directory,
-        env={**os.environ, "PATH": path, "COLUMNS": "100"},
+        env={**kept, "PATH": path, "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -562,7 +562,7 @@ def handler(body):
 
 
 @pytest.fixture
-def pool(run, probe) -> Callable[..., Runtime]:
+def pool(run, probe) -> Iterator[Callable[..., Runtime]]:
     """The page's pool, holding what was published; `probe.permits.release(n)` lets n handlers end."""
     probe.permits = threading.Semaphore(0)
 
@@ -570,7 +570,8 @@ def pool(run, probe) -> Callable[..., Runtime]:
         numbers = [f"task_consumer:{name}={number}" for name, number in POOL]
         return run(WHOLE, PERMIT, *numbers, *changes)
 
-    return begin
+    yield begin
+    probe.permits.release(1000)
 
 
 def test_the_numbers_of_the_pool_are_those_of_the_page(pool, probe):
