@@ -259,3 +259,29 @@ def test_every_test_that_a_page_names_exists(page):
     }
 
     assert named <= written
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.es.md"])
+def test_the_tree_that_is_drawn_is_the_one_that_runs(page, tmp_path):
+    found = blocks(page)
+    for block in found:
+        if block.file is not None and block.file.startswith("hello/"):
+            run_block(block, tmp_path, {}, page)
+    [drawn] = [block.text for block in found if block.text.startswith("runtime\n")]
+
+    with Runtime.load(tmp_path / "hello") as runtime:
+        children = runtime.tree()["children"]
+        services = {child["id"] for child in children}
+        needs = {entry.id: {str(id_) for id_ in entry.dependencies} & services for entry in runtime.registry}
+
+    rows = [line.split() for line in drawn.splitlines() if re.match(r"[├└]─ app:", line)]
+    assert [(row[1], row[2]) for row in rows] == [(child["id"], child["kind"]) for child in children]
+    assert {row[1]: {word for word in row[3:] if ":" in word} for row in rows} == {
+        str(id_): needed for id_, needed in needs.items() if str(id_) in services
+    }
+    assert [worker["id"] for worker in children[-1]["children"]] == [
+        "worker-1",
+        "worker-2",
+        "worker-3",
+        "worker-4",
+    ]
