@@ -38,10 +38,14 @@ class ActorsError(NoriaError):
 
 
 class NotRunning(ActorsError):
-    """The runtime was not started yet, or has stopped."""
+    """The runtime was not started yet, is stopping, or has stopped."""
 
-    def __init__(self) -> None:
-        super().__init__("the runtime is not running: call start() first, or use it as a context manager")
+    def __init__(self, *, is_stopping: bool = False) -> None:
+        super().__init__(
+            "the runtime is stopping"
+            if is_stopping
+            else "the runtime is not running: call start() first, or use it as a context manager"
+        )
 
 
 class QueueNotFound(ActorsError):

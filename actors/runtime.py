@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from .. import registry as registry_package
 from ..registry import Bus, EntryID, Kind, Kinds, Registry
 from ..security import KINDS as SECURITY_KINDS
-from ..security import Guard, current_context
+from ..security import CallContext, Guard, current_context
 from ..security.context import enter, leave
 from . import entries
 from .drain_report import DrainReport
@@ -64,6 +64,7 @@ class Runtime:
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
         self._topology = Topology(registry, self.guard, self.bus)
         self._supervision: Supervision | None = None
+        self._is_stopping = False
         self._changing = threading.RLock()
 
     @classmethod
@@ -111,6 +112,8 @@ class Runtime:
             StartTimeout: the time was up; what had started was stopped again.
         """
         with self._changing:
+            if self._is_stopping:
+                raise NotRunning(is_stopping=True)
             if self._supervision is not None:
                 return
             try:
@@ -145,7 +148,8 @@ class Runtime:
         """
         limit = self.settings.shutdown.timeout if timeout is None else timeout
         with self._changing:
-            supervision, self._supervision = self._supervision, None
+            supervision = self._supervision
+            self._is_stopping = supervision is not None
         if supervision is None:
             return DrainReport.of((), 0.0)
         began = time.monotonic()
@@ -158,7 +162,10 @@ class Runtime:
             left = error.unfinished
         finally:
             unsubscribe()
-            self._topology.close()
+            with self._changing:
+                if self._supervision is supervision:
+                    self._supervision, self._is_stopping = None, False
+                    self._topology.close()
         report = DrainReport.of(drains, time.monotonic() - began)
         unfinished = tuple(dict.fromkeys((*report.unfinished, *left)))
         if unfinished or report.abandoned:
@@ -174,8 +181,8 @@ class Runtime:
 
     @property
     def is_running(self) -> bool:
-        """Started, and not stopped."""
-        return self._supervision is not None
+        """Started, and nobody has asked it to stop."""
+        return self._supervision is not None and not self._is_stopping
 
     # ---- use -----------------------------------------------------------------------------------------
 
@@ -230,10 +237,14 @@ class Runtime:
         if context is not None:
             self.guard.require(context.principal, context.scope, "queue.publish", "")
             self.guard.require(context.principal, context.scope, "queue.publish.queue", wanted)
-        if self._supervision is None:
-            raise NotRunning
+        self._require_running(context)
         is_cancelled = context.cancelled.is_set if context is not None else None
         return self._queue(wanted).publish(bodies, headers, timeout=timeout, is_cancelled=is_cancelled)
+
+    def _require_running(self, caller: CallContext | None) -> None:
+        """While it stops, only handlers that still run may go on."""
+        if self._supervision is None or (self._is_stopping and caller is None):
+            raise NotRunning(is_stopping=self._is_stopping)
 
     def call(self, function: str | EntryID, *arguments: Any) -> Any:
         """Call a function of the application in this thread and return its result.
@@ -246,10 +257,9 @@ class Runtime:
             FunctionNotFound: no such function.
             AccessDenied: the principal may not call it.
         """
-        if self._supervision is None:
-            raise NotRunning
-        found = self._function(str(function))
         caller = current_context()
+        self._require_running(caller)
+        found = self._function(str(function))
         if caller is not None:
             self.guard.require(caller.principal, caller.scope, "funcs.call", str(found.id))
         token = enter(self._context_for_call(caller))
@@ -258,7 +268,7 @@ class Runtime:
         finally:
             leave(token)
 
-    def _context_for_call(self, caller: Any) -> HandlerContext:
+    def _context_for_call(self, caller: CallContext | None) -> HandlerContext:
         if isinstance(caller, HandlerContext):
             context = caller.derive()
         else:
@@ -293,8 +303,8 @@ class Runtime:
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = threading.Event()
         while not self._is_idle():
-            if self._supervision is None:
-                raise NotRunning
+            if not self.is_running:
+                raise NotRunning(is_stopping=self._is_stopping)
             if deadline is not None and time.monotonic() >= deadline:
                 raise NotIdle(timeout or 0.0, self._waiting())
             pause.wait(IDLE_CHECK)

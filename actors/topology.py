@@ -45,6 +45,7 @@ class Topology:
             str(entry.id): self._queue(entry) for entry in registry if entry.kind == "queue.queue"
         }
         self._connect_dead_letters()
+        self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         self.functions: dict[str, Function] = {}
         self._python = PythonFunctions()
 
@@ -126,6 +127,8 @@ class Topology:
             start_timeout=lifecycle.start_timeout,
             stop_timeout=lifecycle.stop_timeout + STOP_MARGIN,
             requires=tuple(str(id_) for id_ in requires),
+            # So that a handler that is still running while everything stops can publish what it has to.
+            outlives=self._consumers if entry.kind == "queue.queue" else (),
             required=lifecycle.startup == "required",
             auto_start=auto_starts(entry),
         )

@@ -71,6 +71,8 @@ class ChildSpec:
     stop_timeout: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
     requires: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
     """Siblings that must run before this one starts, and that stop after it has stopped."""
+    outlives: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
+    """Siblings that stop before this one where both are to stop; for starting and failing it means nothing."""
     required: bool = True
     """Whether the supervisor's own start fails when this child cannot start."""
     auto_start: bool = True

@@ -35,7 +35,14 @@ class Siblings:
         for spec in by_id.values():
             for needed in spec.requires:
                 self._dependents[needed][spec.id] = None
+        self._outlived_by: dict[str, list[str]] = {}
+        for spec in by_id.values():
+            self._note_outlived(spec)
         self._clearing: set[str] = set()
+
+    def _note_outlived(self, spec: ChildSpec) -> None:
+        for name in spec.outlives:
+            self._outlived_by.setdefault(name, []).append(spec.id)
 
     def __iter__(self) -> Iterator[Child]:
         # A copy made in one step of C: another thread may add a child meanwhile.
@@ -72,6 +79,7 @@ class Siblings:
         child = Child(spec)
         self._requires[spec.id] = spec.requires
         self._dependents[spec.id] = {}
+        self._note_outlived(spec)
         for needed in spec.requires:
             self._dependents[needed][spec.id] = None
         self._children[spec.id] = child
@@ -150,7 +158,12 @@ class Siblings:
             return False
         if not self.up.isdisjoint(self._dependents[child.id]):
             return False
+        if any(self._is_going_down(name) for name in child.spec.outlives):
+            return False
         return self.strategy is not Strategy.REST_FOR_ONE or not self._later_one_stops(child)
+
+    def _is_going_down(self, name: str) -> bool:
+        return name in self.up and self._children[name].must_stop
 
     def comes_first(self, child: Child) -> bool:
         """One for all: whether a failed child may begin the restart that its siblings wait for."""
@@ -165,6 +178,9 @@ class Siblings:
         self.up.discard(child.id)
         child.must_stop = False
         touched = [self._children[name] for name in child.spec.requires]
+        touched += [
+            self._children[name] for name in self._outlived_by.get(child.id, ()) if name in self._children
+        ]
         for name in tuple(self._clearing):
             failed = self._children[name]
             failed.clears.discard(child.id)

@@ -69,7 +69,15 @@ class Supervision:
         self._since = time.time()
         root = create()
         self._root, self._life = root, Lifeline(name, lambda: root, self)
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name=f"watcher of {name}", daemon=True)
         self._life.start()
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        """See whether the root has died without a word; below it, supervisors do that for their children."""
+        while not self._over.wait(LOOK_EVERY):
+            self._life.bury()
 
     def __enter__(self) -> Self:
         try:
@@ -193,6 +201,8 @@ class Supervision:
         # A little less than we wait, so that the root can still tell what did not stop.
         life.request_stop(root.mailbox.clock() + timeout - min(0.25, timeout / 10))
         self._wait(lambda: self._ended, timeout)
+        if self._ended:
+            self._watcher.join()
         left = [name for name, lifeline in self._lives() if not _gone(lifeline, end, wait=again)]
         if left:
             raise StopTimeout(timeout, left)
@@ -238,6 +248,7 @@ class Supervision:
         self.error = error
         self._since = time.time()
         self._ended = True
+        self._over.set()
 
     def _was_killed(self, error: BaseException) -> bool:
         """Whether the root ended by something that no supervisor ever decides."""

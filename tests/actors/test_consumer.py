@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from noria.actors import Runtime
-from noria.actors.errors import StopIncomplete
+from noria.actors.errors import NotRunning, StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
 from noria.actors.supervision.errors import StartFailed
 from noria.actors.supervision.events import ChildStopped, ChildStopTimeout
@@ -524,3 +524,49 @@ def test_in_a_stop_that_runs_out_of_time_the_queue_outlives_its_consumer(start, 
     report = caught.value.report
     assert (report.finished, report.settled, report.abandoned) == (1, 1, (hang,))
     assert ended.index("app:consumer") < ended.index("app:tasks") < ended.index("app:memory")
+
+
+def test_a_handler_that_still_runs_during_a_stop_can_publish_what_it_has_to(start, probe):
+    more = """
+      - {name: next, kind: queue.queue, driver: memory}
+"""
+    runtime = start(
+        app(more=more),
+        """
+        import probe
+        from noria.actors import context, publish
+        def handler(body):
+            probe.record(body)
+            assert context().cancelled.wait(20)
+            publish("app:next", body)
+        """,
+    )
+    runtime.publish("app:tasks", "x")
+    probe.wait(1)
+
+    report = runtime.stop()
+
+    assert (report.finished, report.settled, report.abandoned) == (1, 1, ())
+    runtime.start()
+    assert runtime.info("app:next")["ready"] == 1
+    assert probe.records == ["x"]
+
+
+def test_the_tree_can_be_looked_at_while_it_stops(start, probe):
+    runtime = start(app(), HOLD)
+    runtime.publish("app:tasks", "x")
+    probe.wait(1)
+    stopper = threading.Thread(target=runtime.stop)
+    stopper.start()
+    while runtime.is_running:
+        threading.Event().wait(0.001)
+
+    with pytest.raises(NotRunning, match="the runtime is stopping"):
+        runtime.publish("app:tasks", "too late")
+    assert child(runtime, "app:consumer")["state"] in {"running", "stopping"}
+    with pytest.raises(NotRunning, match="the runtime is stopping"):
+        runtime.start()
+    probe.gate.set()
+    stopper.join(20)
+
+    assert runtime.tree() == {}
