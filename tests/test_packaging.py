@@ -15,7 +15,9 @@ PACKAGES = ("registry", "security", "actors")
 
 
 def run(*command: object, cwd: Path) -> str:
-    finished = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
     return finished.stdout
 
@@ -60,7 +62,18 @@ def test_the_wheel_runs_an_example_in_an_empty_environment(tmp_path):
         source,
         ignore=shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", ".*_cache", ".ci"),
     )
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source, cwd=home)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        tmp_path,
+        source,
+        cwd=home,
+    )
     [wheel] = tmp_path.glob("noria-*.whl")
     venv.create(tmp_path / "empty", with_pip=True)
     run(tmp_path / "empty/bin/pip", "install", "--quiet", wheel, cwd=home)
