@@ -157,6 +157,11 @@ class Driver(ABC):
         """Problems of a queue's options for this driver: option name to what is wrong. No options by default."""
         return dict.fromkeys(options, "the driver has no such option")
 
+    @classmethod
+    def check_consumer_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
+        """The same for a consumer's options. No options by default."""
+        return dict.fromkeys(options, "the driver has no such option for a consumer")
+
     @abstractmethod
     def open(self, failed: Callable[[BaseException], None]) -> None:
         """Connect. `failed` is called, from any thread, when the backend is lost later. Safe to call twice."""

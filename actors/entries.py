@@ -154,6 +154,8 @@ def _check_service(entry: Entry, registry: Registry) -> Complaints:
 def _check_queue(entry: Entry, registry: Registry) -> Complaints:
     yield from _check_service(entry, registry)
     config: QueueConfig = entry.config
+    if config.queue_name and not config.queue_name.strip():
+        yield "queue_name", "expected a name, found only white space"
     if config.codec not in CODECS:
         yield "codec", f"unknown codec {config.codec!r}, expected one of {', '.join(CODECS)}"
     if config.dead_letter is not None and config.dead_letter.queue == entry.id:
@@ -188,6 +190,16 @@ def backend_name(entry: Entry, features: Features) -> str:
     """
     name: str = entry.config.queue_name or entry.id.name
     return name if features.shared else str(entry.id)
+
+
+def _check_consumer(entry: Entry, registry: Registry) -> Complaints:
+    yield from _check_service(entry, registry)
+    config: ConsumerConfig = entry.config
+    kind = registry[registry[config.queue].config.driver].kind
+    driver, name = DRIVERS.get(kind), short_name(kind)
+    if driver is not None:
+        for option, problem in driver.check_consumer_options(config.driver_options.get(name, {})).items():
+            yield f"driver_options.{name}.{option}", problem
 
 
 def _check_python_function(entry: Entry, registry: Registry) -> Complaints:  # noqa: ARG001
@@ -235,6 +247,6 @@ def handler_file(config: PythonFunctionConfig) -> Path | None:
 KINDS: tuple[Kind, ...] = (
     Kind("queue.driver.memory", MemoryDriverConfig, _check_service),
     Kind("queue.queue", QueueConfig, _check_queue),
-    Kind("queue.consumer", ConsumerConfig, _check_service),
+    Kind("queue.consumer", ConsumerConfig, _check_consumer),
     Kind("function.python", PythonFunctionConfig, _check_python_function),
 )

@@ -17,6 +17,7 @@ are raised. Must not know: who raises them.
     │  ├─ AlreadySettled            .message_id
     │  ├─ HandlerTimeout            .seconds
     │  ├─ WorkersUnfinished         .consumer .workers .messages
+    │  ├─ StopFromHandler           a handler cannot wait for itself
     │  ├─ StopIncomplete            .report .unfinished
     │  └─ NotIdle                   .seconds .waiting
     ├─ Reject                       a handler's wish: dead-letter this message now
@@ -173,6 +174,16 @@ class WorkersUnfinished(ActorsError):
         super().__init__(
             f"{consumer}: {len(self.workers)} of its workers did not finish in time: {', '.join(self.workers)}"
             f" (messages not lost: {', '.join(self.messages) or 'none'})"
+        )
+
+
+class StopFromHandler(ActorsError):
+    """A handler asked its own runtime to stop, which would wait for that handler."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a handler cannot stop the runtime that it runs in, for the stop would wait for it:"
+            " let another thread do it, threading.Thread(target=runtime.stop).start()"
         )
 
 

@@ -7,6 +7,7 @@ It is a plain thread-safe object that outlives the actors around it: the queue's
 publishers and workers call it directly, so that data never waits behind control, nor control behind data.
 """
 
+import math
 import random
 import threading
 import time
@@ -67,6 +68,7 @@ class Queue:
         self._bus = bus
         self._state = threading.Condition()
         self._is_open = False
+        self.is_declared = False
         self._published = 0
         self._moved_in = 0
 
@@ -74,7 +76,7 @@ class Queue:
         """Declare the queue to its driver and let publishers in."""
         self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
         with self._state:
-            self._is_open = True
+            self._is_open = self.is_declared = True
             self._state.notify_all()
 
     def close(self) -> None:
@@ -165,6 +167,8 @@ class Queue:
                     raise DriverUnavailable(self.driver.name)
 
     def _messages(self, bodies: Iterable[Any], headers: Headers) -> list[Message]:
+        if isinstance(bodies, str | bytes | Mapping):
+            raise BodyRefused(str(self.id), f"a batch is a list of bodies, found one {type(bodies).__name__}")
         encode = self._settings.codec.encode
         try:
             return [Message(new_message_id(), encode(body), headers) for body in bodies]
@@ -173,6 +177,8 @@ class Queue:
 
     def _checked(self, headers: Mapping[str, Any] | None) -> Headers:
         made: Headers = {"timestamp": int(time.time())}
+        if headers is not None and not isinstance(headers, Mapping):
+            raise BodyRefused(str(self.id), f"headers are a mapping, found {type(headers).__name__}")
         for name, value in (headers or {}).items():
             if not isinstance(name, str) or not name:
                 raise BodyRefused(str(self.id), f"a header's name must be a text, found {name!r}")
@@ -182,6 +188,8 @@ class Queue:
                     f"header {name} must be a text, a number, true, false or null,"
                     f" found {type(value).__name__}",
                 )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise BodyRefused(str(self.id), f"header {name} must be a finite number, found {value}")
             made[name] = value
         return made
 

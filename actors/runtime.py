@@ -21,7 +21,7 @@ from ..security import CallContext, Guard, current_context
 from ..security.context import enter, leave
 from . import entries
 from .drain_report import DrainReport
-from .errors import FunctionNotFound, NotIdle, NotRunning, QueueNotFound, StopIncomplete
+from .errors import FunctionNotFound, NotIdle, NotRunning, QueueNotFound, StopFromHandler, StopIncomplete
 from .events import ConsumerDrained
 from .function import Function
 from .handle import HandlerContext
@@ -144,8 +144,12 @@ class Runtime:
             timeout: seconds for the whole stop; None: `shutdown.timeout` of `.noria.yaml`, 30 by default.
 
         Raises:
+            StopFromHandler: it was called by one of the handlers it would wait for; nothing was stopped.
             StopIncomplete: some handlers did not finish in time; their messages are back in their queues.
         """
+        context = current_context()
+        if isinstance(context, HandlerContext) and context.runtime is self:
+            raise StopFromHandler
         limit = self.settings.shutdown.timeout if timeout is None else timeout
         with self._changing:
             supervision = self._supervision
@@ -284,9 +288,13 @@ class Runtime:
         """`message_count`, `ready`, `in_flight`, `delayed` and `consumer_count` of a queue.
 
         Raises:
+            NotRunning: the runtime was never started.
             QueueNotFound: no such queue.
         """
-        return self._queue(str(queue)).info().as_dict()
+        found = self._queue(str(queue))
+        if not found.is_declared:
+            raise NotRunning
+        return found.info().as_dict()
 
     def wait_idle(self, timeout: float | None = None) -> None:
         """Return when nothing is ready, delayed or in flight in any queue that has a consumer.
@@ -300,6 +308,7 @@ class Runtime:
             NotIdle: the time was up; `.waiting` says how many messages are where.
             NotRunning: the runtime was stopped meanwhile.
         """
+        self._require_running(None)
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = threading.Event()
         while not self._is_idle():

@@ -365,6 +365,8 @@ CIRCLE.append(CIRCLE)
         ("\ud800", None, "the body is not plain JSON data"),
         ("x", {"h": [1]}, "header h must be a text, a number, true, false or null, found list"),
         ("x", {1: "a"}, "a header's name must be a text, found 1"),
+        ("x", {"h": float("inf")}, "header h must be a finite number, found inf"),
+        ("x", [("h", 1)], "headers are a mapping, found list"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_with_the_reason(start, body, headers, says):
@@ -497,11 +499,45 @@ def test_an_unknown_queue_is_an_error_with_the_nearest_name(start):
         runtime.publish("app:task", "x")
 
 
-def test_a_runtime_that_does_not_run_refuses_to_publish(application):
+@pytest.mark.parametrize("batch", ["abc", b"abc", {"a": 1}])
+def test_one_body_is_no_batch(start, batch):
+    runtime = start(tasks(), "def handler(body): pass")
+
+    with pytest.raises(BodyRefused, match="a batch is a list of bodies, found one"):
+        runtime.publish_many("app:tasks", batch)
+
+
+def test_a_runtime_that_does_not_run_refuses_to_be_used(application):
     runtime = Runtime.load(application(tasks(), "def handler(body): pass"))
 
-    with pytest.raises(NotRunning, match="call start"):
-        runtime.publish("app:tasks", "x")
+    for use in (
+        lambda: runtime.publish("app:tasks", "x"),
+        lambda: runtime.call("app:handler", "x"),
+        lambda: runtime.info("app:tasks"),
+        lambda: runtime.wait_idle(1),
+    ):
+        with pytest.raises(NotRunning, match="call start"):
+            use()
+
+
+def test_a_handler_cannot_stop_the_runtime_it_runs_in(start, probe):
+    runtime = start(
+        tasks(),
+        """
+        import probe
+        def handler(body):
+            try:
+                probe.runtime.stop()
+            except Exception as error:
+                probe.record(type(error).__name__)
+        """,
+    )
+    probe.runtime = runtime
+
+    runtime.publish("app:tasks", "x")
+
+    assert probe.wait(1) == ["StopFromHandler"]
+    assert runtime.is_running
 
 
 def test_a_delivery_outside_a_handler_is_an_error():

@@ -342,6 +342,12 @@ def test_waiting_for_idleness_ends_when_somebody_stops_the_runtime(start, probe)
             "expected an integer from 0",
         ),
         ("driver: memory}", "driver: memory, dead_letter: {queue: tasks}}", "dead-letter queue"),
+        ("driver: memory}", "driver: memory, queue_name: '  '}", "white space"),
+        (
+            "func: handler",
+            "func: handler\n        driver_options: {memory: {tag: x}}",
+            "the driver has no such option for a consumer",
+        ),
         ("driver: memory}", "driver: memory, redelivery: {jitter: 2}}", "from 0 to 1"),
         ("auto_start: true", "auto_start: true\n          startup: maybe", "required"),
         ("auto_start: true", "auto_start: true\n          security: {groups: [nobody]}", "nobody"),
