@@ -19,7 +19,7 @@ def run(*command: object, cwd: Path) -> str:
         [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
-    return finished.stdout
+    return finished.stdout + finished.stderr
 
 
 def test_the_list_of_packages_is_complete():
