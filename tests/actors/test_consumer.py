@@ -3,13 +3,18 @@
 import threading
 
 import pytest
+from pykka.messages import ProxyCall
 
 from noria.actors import Runtime
 from noria.actors.errors import NotRunning, StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
+from noria.actors.handle import Handling
 from noria.actors.supervision.errors import StartFailed
 from noria.actors.supervision.events import ChildStopped, ChildStopTimeout
 from noria.security.events import Denied
+
+# A message that makes an actor fail.
+POISON = ProxyCall(attr_path=("no_such_attribute",), args=(), kwargs={})
 
 APP = """
     namespace: app
@@ -570,3 +575,51 @@ def test_the_tree_can_be_looked_at_while_it_stops(start, probe):
     stopper.join(20)
 
     assert runtime.tree() == {}
+
+
+def test_a_message_that_kills_its_worker_ends_in_the_dead_letter_queue(start, probe, events, monkeypatch):
+    """An attempt is counted when the handler starts, so a crash counts, too (decisions, queues)."""
+    original = Handling._outcome
+
+    def deadly(self, delivery, context):
+        if delivery.message.body == b'"deadly"':
+            delivery.started = True
+            probe.record(delivery.attempt)
+            raise SystemError("the worker is gone")
+        return original(self, delivery, context)
+
+    monkeypatch.setattr(Handling, "_outcome", deadly)
+    runtime = start(app(queue="dead_letter: {queue: dead, max_attempts: 3}"), "def handler(body): pass")
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:tasks", "deadly")
+    runtime.publish("app:tasks", "harmless")
+
+    [event] = dead.wait(1)
+    assert (event.reason, event.attempts) == ("max_attempts", 3)
+    assert "the worker is gone" in event.error
+    assert probe.records == [1, 2, 3]
+    runtime.wait_idle(20)
+    assert figures(runtime)["acked"] == 1
+
+
+def test_a_message_whose_consumer_died_under_it_does_not_run_more_often_than_allowed(start, probe, events):
+    runtime = start(
+        app(
+            queue="dead_letter: {queue: dead, max_attempts: 2}",
+            lifecycle="stop_timeout: 10ms\n          restart: {initial_delay: 1ms, max_delay: 1ms}",
+        ),
+        HOLD,
+    )
+    dead = events(runtime, MessageDeadLettered)
+    runtime.publish("app:tasks", "x")
+
+    for runs in (1, 2):
+        probe.wait(runs)
+        runtime._supervision.ref("app:consumer").tell(POISON)
+
+    [event] = dead.wait(1)
+    probe.gate.set()
+    assert (event.reason, event.attempts) == ("max_attempts", 3)
+    assert event.error == "its last attempt never ended: the worker was lost"
+    assert probe.records == ["x", "x"]
