@@ -255,7 +255,7 @@ class Queue:
                     queue=str(self.id),
                     dead_letter_queue=str(target.id),
                     message=delivery.message.id,
-                    attempts=delivery.attempt,
+                    attempts=self._runs(delivery),
                     reason=outcome.reason,
                     error=outcome.error,
                 )
@@ -267,13 +267,17 @@ class Queue:
     def _as_dead_letter(self, delivery: Delivery, outcome: Rejection) -> Message:
         headers = {
             **delivery.message.headers,
-            "attempts": delivery.attempt,
+            "attempts": self._runs(delivery),
             "x_original_queue": str(self.id),
             "x_dead_letter_reason": outcome.reason,
             "x_dead_letter_time": int(time.time()),
             "x_dead_letter_error": outcome.error,
         }
         return Message(delivery.message.id, delivery.message.body, headers)
+
+    def _runs(self, delivery: Delivery) -> int:
+        """How often a handler had it: this delivery does not count if it came after the last permitted run."""
+        return min(delivery.attempt, self.max_attempts or delivery.attempt)
 
     def _move(self, delivery: Delivery, message: Message, target: "Queue") -> bool:
         """One step on one driver; across drivers it is stored there before it is removed here."""
