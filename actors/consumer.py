@@ -5,7 +5,7 @@ handled (handle.py), how a driver stores it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pykka
@@ -15,7 +15,7 @@ from .delivery import Delivery
 from .driver import Subscription
 from .errors import HandlerTimeout, WorkersUnfinished
 from .events import ConsumerDrained, WorkerStuck
-from .handle import Binding
+from .handle import Binding, HandlerContext
 from .outcome import Nack
 from .pool import Buffer
 from .supervision import Backoff, ChildSpec, Control, Restart, Supervisor
@@ -39,6 +39,13 @@ class CheckOrphans(Control):
     """To the consumer itself, after a worker failed: does each delivery still have somebody who settles it?"""
 
     suspects: frozenset[Delivery] = frozenset()
+
+
+@frozen
+class Forget(Control):
+    """To the consumer itself: a retired worker has ended; another one has long taken its place."""
+
+    child: str
 
 
 @define
@@ -148,6 +155,8 @@ class Consumer(Supervisor):
                 self._check_deadlines()
             case CheckOrphans():
                 self._check_orphans(message.suspects)
+            case Forget():
+                self.remove_child(message.child)
             case _:
                 return super().on_receive(message)
         return None
@@ -164,6 +173,8 @@ class Consumer(Supervisor):
         elif error is not None:
             worker.give_back(error)
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans())
+        if worker.is_retired:
+            self.mailbox.schedule(0, Forget(child_id))
         # A wake-up that was meant for it must not die with it.
         self._buffer.rouse()
 
@@ -174,7 +185,8 @@ class Consumer(Supervisor):
         """
         if self._subscription is None or self._drain is not None:
             return
-        lost = [delivery for delivery in self._subscription.unsettled() if self._is_orphan(delivery)]
+        held = {*self._buffer.snapshot(), *self._in_hands()}
+        lost = [delivery for delivery in self._subscription.unsettled() if delivery not in held]
         for delivery in lost:
             if delivery in suspects:
                 delivery.claim()
@@ -182,11 +194,11 @@ class Consumer(Supervisor):
         if not suspects and lost:
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans(frozenset(lost)))
 
-    def _is_orphan(self, delivery: Delivery) -> bool:
-        if delivery in self._buffer.snapshot():
-            return False
-        contexts = [worker.handling.current for worker in tuple(self._workers.values())]
-        return all(context is None or context.delivery is not delivery for context in contexts)
+    def _in_hands(self) -> Iterator[Delivery]:
+        for worker in tuple(self._workers.values()):
+            context = worker.handling.current
+            if context is not None and context.delivery is not None:
+                yield context.delivery
 
     def _check_deadlines(self) -> None:
         timeout = self._binding.timeout
@@ -203,20 +215,20 @@ class Consumer(Supervisor):
                 next_check = min(next_check, left)
             else:
                 next_check = min(next_check, GRACE)
-                self._end_of_time(worker, -left)
+                self._end_of_time(worker, context, -left)
         self.mailbox.schedule(next_check, CheckDeadlines())
 
-    def _end_of_time(self, worker: Worker, overdue: float) -> None:
+    def _end_of_time(self, worker: Worker, context: HandlerContext, overdue: float) -> None:
         """Cancel and nack what is overdue; replace a worker whose handler does not care."""
-        context, timeout = worker.handling.current, self._binding.timeout
-        if context is None or context.delivery is None or timeout is None:
+        delivery, timeout = context.delivery, self._binding.timeout
+        if delivery is None or timeout is None:
             return
         context.cancel()
-        if context.delivery.claim():
+        if delivery.claim():
             context.is_overdue = True
-            self._binding.queue.settle(context.delivery, Nack(str(HandlerTimeout(timeout))))
+            self._binding.queue.settle(delivery, Nack(str(HandlerTimeout(timeout))))
         if overdue >= GRACE:
-            self._replace(worker, context.delivery, timeout + overdue)
+            self._replace(worker, delivery, timeout + overdue)
 
     def _replace(self, worker: Worker, delivery: Delivery, seconds: float) -> None:
         stuck = sum(each.is_retired for each in self._workers.values())

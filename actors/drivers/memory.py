@@ -11,7 +11,8 @@ from typing import Any
 from ..delivery import Delivery, Message
 from ..driver import Driver, QueueDeclaration, QueueInfo, Subscription
 from ..errors import QueueNotFound
-from .memory_queue import Delays, MemoryQueue
+from .delays import Delays
+from .memory_queue import MemoryQueue
 
 DEFAULT_MAX_LENGTH = 1000
 

@@ -25,8 +25,6 @@ from noria.registry import NoriaError
 
 OURS = str(Path(noria.actors.runtime.__file__).parent)
 LIMIT = 120
-SPARED_FUNCTIONS = {"__enter__", "__exit__", "work_off_acks"}
-SPARED_FILES = ("mailbox.py",)
 
 PIPELINE = """
     namespace: app
@@ -89,9 +87,7 @@ class Killer:
     def trace_call(self, frame, _event, _argument):
         if not self.is_armed or not threading.current_thread().name.startswith(self._victims):
             return None
-        code = frame.f_code
-        spared = code.co_name in SPARED_FUNCTIONS or code.co_filename.endswith(SPARED_FILES)
-        return self.trace_line if code.co_filename.startswith(OURS) and not spared else None
+        return self.trace_line if frame.f_code.co_filename.startswith(OURS) else None
 
     def trace_line(self, frame, event, _argument):
         if event != "line" or not self.is_armed or self._random.randrange(self._one_in) > 0:
