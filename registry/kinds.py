@@ -36,10 +36,13 @@ class Kind:
         name: as in `kind: queue.consumer`.
         config: the attrs class that an entry's fields become. Unknown keys are errors; fields without
             default are required. A validator's ValueError becomes the message at the field's place.
-        check: what only the whole registry can tell. Called with the entry and the complete registry,
-            after every field and reference of every entry is known to be good; yields the path of a
-            field and a message for each thing that is wrong. Messages need not (and where a value may
-            come from `${env:…}` must not) repeat values: noria shows the place.
+        check: what only the whole registry can tell. Called with an entry whose fields and references
+            are known to be good, as are all entries that it needs, and with the registry of all such
+            entries; yields the path of a field and a message for each thing that is wrong. Broken entries
+            are not in that registry: before it says that something does not exist, the check asks
+            `registry.is_complete("its.kind")`. What it raises while entries are lacking is not told.
+            Messages need not (and where a value may come from `${env:…}` must not) repeat values: noria
+            shows the place.
     """
 
     name: str

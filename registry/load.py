@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
@@ -17,7 +18,7 @@ from .decode import Decoder
 from .discovery import SETTINGS, application_directory, read_directory, read_settings
 from .entry import Entry, Skipped
 from .errors import ConfigurationError
-from .graph import cycles
+from .graph import cycles, levels
 from .ids import EntryID
 from .kinds import Kind, Kinds
 from .node import Node
@@ -25,7 +26,7 @@ from .problem import Problem, Source, in_order
 from .raw import RawEntry
 from .references import Known, Link, groups_of, links, links_of_meta, references_of
 from .refusal import Refusal
-from .registry import Registry
+from .registry import ANY_KIND, Registry
 from .report import problem, scrubbed
 from .structure import Seen, structure
 from .wording import did_you_mean, quote
@@ -51,8 +52,8 @@ def load(
         environ: where `${env:NAME}` looks.
 
     Raises:
-        ConfigurationError: with every problem of the directory. Only what `Kind.check` would find is not
-            among them as long as there are others: it needs a registry that is whole.
+        ConfigurationError: with every problem of the directory. Not among them is what `Kind.check` would
+            find in an entry that is broken itself, or refers to a broken one: it needs what is good.
     """
     root = application_directory(path)
     if isinstance(root, Problem):
@@ -63,9 +64,8 @@ def load(
     loading.take(raw)
     problems += override_step.apply(overrides, [draft.raw for draft in loading.drafts.values()], root)
     registry = loading.registry()
-    if problems:
-        raise ConfigurationError(in_order(problems))
     loading.check(registry)
+    loading.tell_who_needs_itself()
     if problems:
         raise ConfigurationError(in_order(problems))
     return registry
@@ -129,7 +129,7 @@ class _Draft:
     @property
     def dependencies(self) -> tuple[EntryID, ...]:
         targets = dict.fromkeys(target for link in self.links for target in link.targets)
-        targets.pop(self.raw.id, None)
+        targets.pop(self.raw.id, None)  # an error, but told by itself: a knot shows only its shortest circle
         return tuple(targets)
 
     def where(self, link: Link) -> Node:
@@ -169,7 +169,7 @@ class _Loading:
                 self.problems.append(Problem.at(raw.source, text, entry=raw.id))
 
     def registry(self) -> Registry:
-        """Structure, link and order everything. Only good for anything when no problem was found."""
+        """Structure, link and order everything; the registry holds what is good, and what it needs is too."""
         for draft in self.drafts.values():
             self._give_kind(draft)
         for draft in self._known():
@@ -185,20 +185,51 @@ class _Loading:
             for draft in self.drafts.values()
             if draft.kind is None
         ]
-        return Registry((draft.entry() for draft in self._known()), skipped)
+        good = self._good()
+        return Registry((self.drafts[identity].entry() for identity in good), skipped, self._lacking(good))
 
     def check(self, registry: Registry) -> None:
         """What the kinds themselves have to say about their entries."""
-        for draft in self._known():
-            entry = registry[draft.raw.id]
+        for entry in registry:
+            draft = self.drafts[entry.id]
             try:
                 complaints = (
                     list(draft.kind.check(entry, registry)) if draft.kind and draft.kind.check else []
                 )
             except Exception as error:
+                if not registry.is_complete():
+                    continue  # it may have stumbled over what is lacking, and that is told already
                 complaints = [("", f"the check of {entry.kind} failed: {type(error).__name__}: {error}")]
             decoded = self.decoder.decode(draft.raw.data)[0] if complaints else None
             self.problems += [entry.problem(path, scrubbed(text, decoded)) for path, text in complaints]
+
+    def tell_who_needs_itself(self) -> None:
+        """The shortest circles; where the check of a kind has already said something better, that is enough."""
+        told = {(each.entry, each.field) for each in self.problems}
+        for identity, draft in self.drafts.items():
+            for link in draft.links:
+                if identity not in link.targets:
+                    continue
+                circle = self._circle(draft, link, (identity, identity))
+                if (circle.entry, circle.field) not in told:
+                    self.problems.append(circle)
+
+    def _good(self) -> set[EntryID]:
+        """The entries with which nothing is wrong, and nothing with all that they need."""
+        troubled = {each.entry for each in self.problems}
+        needs = {draft.raw.id: draft.dependencies for draft in self._known()}
+        good: set[EntryID] = set()
+        for identity in chain.from_iterable(levels(needs)):
+            if identity not in troubled and good.issuperset(needs[identity]):
+                good.add(identity)
+        return good
+
+    def _lacking(self, good: Iterable[EntryID]) -> set[str]:
+        """The kinds that have more entries than the good ones."""
+        known = {draft.raw.id: draft.raw.kind.value for draft in self._known()}
+        lacking = {known[identity] for identity in known.keys() - set(good)}
+        # What is broken beyond recognition may have been an entry of any kind.
+        return lacking | ({ANY_KIND} if any(each.entry not in known for each in self.problems) else set())
 
     def _known(self) -> list[_Draft]:
         return [draft for draft in self.drafts.values() if draft.kind is not None]
@@ -236,5 +267,9 @@ class _Loading:
         for cycle in cycles({identity: draft.dependencies for identity, draft in self.drafts.items()}):
             draft = self.drafts[cycle[0]]
             link = next(link for link in draft.links if cycle[1] in link.targets)
-            refusal = Refusal(link.path, text=f"dependency cycle: {' -> '.join(map(str, cycle))}")
-            self.problems.append(problem(refusal, draft.where(link), None, cycle[0]))
+            self.problems.append(self._circle(draft, link, cycle))
+
+    @staticmethod
+    def _circle(draft: _Draft, link: Link, cycle: Iterable[EntryID]) -> Problem:
+        refusal = Refusal(link.path, text=f"dependency cycle: {' -> '.join(map(str, cycle))}")
+        return problem(refusal, draft.where(link), None, draft.raw.id)

@@ -149,7 +149,8 @@ def _meta_link(path: FieldPath, text: str, owner: EntryID, known: Known) -> Link
     if form in _FORMS:
         members = known.groups.get(name, ()) if form == "group" else known.in_namespace(name)
         if members:
-            return Link(path, tuple(each for each in members if known.runs(each)))
+            # Whoever is in the group itself means the others.
+            return Link(path, tuple(each for each in members if known.runs(each) and each != owner))
         names: Iterable[str] = known.groups if form == "group" else {each.namespace for each in known.kinds}
         what = "no entry is in the group" if form == "group" else "no entry is in the namespace"
         return Link(path, (), Refusal(path, text=f"{what} {quote(name)}{did_you_mean(name, names)}"))

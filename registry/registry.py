@@ -6,13 +6,17 @@ Knows: entries that are already valid. Does not know: files, kinds, how anything
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, Final
 
 from .entry import Entry, Skipped
 from .errors import EntryNotFound
 from .find import compile_criteria
 from .graph import levels
 from .ids import EntryID
+
+#: Stands among the lacking kinds for an entry whose kind nobody could read.
+ANY_KIND: Final = "*"
 
 
 class Registry:
@@ -22,13 +26,23 @@ class Registry:
     EntryID or by its text, `registry["app:tasks"]`.
 
     `skipped` lists the entries whose kind is unknown, when `load` was told to ignore them.
+
+    Only while something is wrong, `Kind.check` is given a registry without the broken entries (`is_complete`
+    tells); whatever `load` returns is complete.
     """
 
-    def __init__(self, entries: Iterable[Entry] = (), skipped: Iterable[Skipped] = ()) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry] = (),
+        skipped: Iterable[Skipped] = (),
+        lacking: Iterable[str] = (),
+    ) -> None:
+        """A registry of these entries; `lacking` are the kinds that have broken entries besides."""
         ordered = sorted(entries, key=lambda entry: entry.id)
         self._entries: dict[EntryID, Entry] = {entry.id: entry for entry in ordered}
         self._by_text: dict[str, Entry] = {str(entry.id): entry for entry in ordered}
         self.skipped: tuple[Skipped, ...] = tuple(sorted(skipped, key=lambda each: each.id))
+        self._lacking = frozenset(lacking)
 
     def __getitem__(self, wanted: EntryID | str) -> Entry:
         """The entry. Raises EntryNotFound, which names the nearest ID."""
@@ -55,6 +69,16 @@ class Registry:
 
     def __repr__(self) -> str:
         return f"<Registry of {len(self)} entries>"
+
+    def is_complete(self, *kinds: str) -> bool:
+        """Whether no entry of these kinds is lacking because it is broken; without kinds, no entry at all.
+
+        `queue.driver.*` stands for all kinds that begin so. A `Kind.check` asks before it complains that
+        something does not exist. What was left out on purpose (`skipped`) is not lacking.
+        """
+        if not kinds or ANY_KIND in self._lacking:
+            return not self._lacking
+        return not any(fnmatchcase(lacking, kind) for lacking in self._lacking for kind in kinds)
 
     def find(self, criteria: Mapping[str, Any] | None = None) -> tuple[Entry, ...]:
         """The entries that fit all criteria, in the order of their IDs; without criteria, all.

@@ -10,7 +10,7 @@ import contextvars
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -118,6 +118,8 @@ def _gather(parts: Iterable[tuple[Any, Any, Any]]) -> dict[Any, Any]:
 
 def _plain(value: Any, _: Any = None) -> Any:
     """A free-form value: copies all the way down, loose texts as what they are by themselves."""
+    if value is UNRESOLVED:
+        raise Refused([])  # already reported; whoever gets the whole must not find this inside
     if isinstance(value, LooseText):
         return value if isinstance(value, EnvText) and isinstance(value.plain, str) else value.plain
     if isinstance(value, Mapping):
@@ -246,6 +248,8 @@ def _class_hook(cls: type[Any]) -> Callable[[Any, Any], Any]:
         if not isinstance(value, Mapping):
             raise Expected("a mapping")
         refusals = [_unknown(name, fields) for name in value if name not in fields]
+        # A misspelt name may have meant any of the fields that are not there.
+        unsure = fields.keys() - value.keys() if refusals else set[str]()
         failed = bool(refusals)
         given: dict[str, Any] = {}
         for name, field in fields.items():
@@ -253,9 +257,10 @@ def _class_hook(cls: type[Any]) -> Callable[[Any, Any], Any]:
                 given |= _field(name, field, value)
             except Refused as refused:
                 failed = True
+                unsure.add(name)
                 refusals.extend(refused.refusals)
         if failed:
-            raise Refused(refusals)
+            raise Refused([*refusals, *_validators_say(cls, given, unsure)])
         return _instance(cls, given)
 
     return hook
@@ -311,13 +316,20 @@ def _said(error: Exception) -> Refusal:
     return Refusal(expected=error.what) if isinstance(error, Expected) else foreign(error)
 
 
-def _validators_say(cls: type[Any], given: Mapping[str, Any]) -> Iterable[Refusal]:
-    """Ask every validator by itself: attrs stops at the first one, and does not say which it was."""
+def _validators_say(
+    cls: type[Any], given: Mapping[str, Any], unsure: Collection[str] = ()
+) -> Iterable[Refusal]:
+    """Ask every validator by itself: attrs stops at the first one, and does not say which it was.
+
+    Nobody knows the values of the `unsure` fields; a validator that looks at one of them has nothing to say.
+    """
     instance: Any = object.__new__(cls)
     fields = [field for field in attrs.fields(cls) if field.init]
     for field in fields:
         if field.alias in given:
             object.__setattr__(instance, field.name, given[field.alias])
+        elif field.alias in unsure:
+            continue
         elif not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
             object.__setattr__(instance, field.name, field.default)
         elif not field.default.takes_self:
@@ -327,6 +339,8 @@ def _validators_say(cls: type[Any], given: Mapping[str, Any]) -> Iterable[Refusa
             continue
         try:
             field.validator(instance, field, given[field.alias])
+        except AttributeError:
+            continue  # it looked at a field that is not there; if it is wrong itself, `_instance` tells
         except Exception as error:
             yield _said(error).below(field.alias)
 

@@ -161,12 +161,13 @@ def check_security_block(block: SecurityBlock, entry: Entry, registry: Registry)
     Args:
         block: The block.
         entry: The entry it stands in.
-        registry: The complete registry.
+        registry: The registry that the check was given.
 
     Yields:
-        A field path relative to the block, such as `groups[0]`, and a message.
+        A field path relative to the block, such as `groups[0]`, and a message. Nothing while a policy is broken:
+        any group may be its.
     """
-    if not block.groups:
+    if not block.groups or not registry.is_complete(*KIND_NAMES):
         return
     known = {group for policy in policy_entries(registry) for group in groups_of(policy)}
     for index, group in enumerate(block.group_ids(entry.id.namespace)):

@@ -225,8 +225,8 @@ entries:
   - name: q
     kind: queue.queue
     driver: driver
-    lifecycle: {requires: [f, q, driver]}
-    meta: {groups: [base], depends_on: [other:x, "group:base", "ns:other", q]}
+    lifecycle: {requires: [f, driver]}
+    meta: {groups: [base], depends_on: [other:x, "group:base", "ns:other", driver]}
   - {name: c, kind: queue.consumer, queue: q, func: f}
 """,
         "other.yaml": "namespace: other\nentries:\n  - {name: x, kind: function.python}\n  - {name: y, kind: function.python}\n",

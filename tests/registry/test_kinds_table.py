@@ -106,19 +106,6 @@ class Twin:
     names: tuple[str, ...] = ()
 
 
-def test_checks_are_not_asked_about_a_registry_that_is_not_whole(problems):
-    asked = []
-    kinds = [Kind("twin", Twin, lambda entry, _: asked.append(entry) or [])]
-
-    assert (
-        len(
-            problems("namespace: app\nentries:\n  - {name: a, kind: twin}\n  - {name: b, kind: twn}\n", kinds)
-        )
-        == 1
-    )
-    assert asked == []
-
-
 class Colour(enum.Enum):
     RED = "red"
     BLUE = "blue"
@@ -176,7 +163,7 @@ GOOD = {
     "anything: [x]": {"anything": ["x"]},
     "marked: 4": {"marked": 4},
     "patience: [1m, 2]": {"patience": (60.0, 2.0)},
-    "ids: {a: x, b: 'app:x'}": {"ids": {"a": EntryID("app", "x"), "b": EntryID("app", "x")}},
+    "ids: {a: y, b: 'app:y'}": {"ids": {"a": EntryID("app", "y"), "b": EntryID("app", "y")}},
     "origin: here": {"origin": "here"},
     "converted: abc": {"converted": "abc"},
 }
@@ -208,7 +195,9 @@ FILE = "namespace: app\nname: x\nkind: everything\nmeta: {}\n"
 
 @pytest.mark.parametrize("line", GOOD)
 def test_fields_may_have_any_type_that_yaml_can_write(loaded, line):
-    assert loaded(FILE + line, [Kind("everything", Everything)])["app:x"].config == Everything(**GOOD[line])
+    files = {"app.yaml": FILE + line, "y.yaml": FILE.replace("name: x", "name: y")}
+
+    assert loaded(files, [Kind("everything", Everything)])["app:x"].config == Everything(**GOOD[line])
 
 
 @pytest.mark.parametrize("line", BAD)

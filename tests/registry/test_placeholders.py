@@ -19,6 +19,7 @@ entries:
     kind: queue.queue
     driver: driver
     {field}
+  - {{name: d, kind: queue.queue, driver: driver}}
 """
 
 
@@ -132,7 +133,7 @@ def test_what_is_not_quite_a_number_stays_text(text):
 
 
 LEAKS = {
-    "an integer": "dead_letter: {queue: q, max_attempts: '${env:SECRET}'}",
+    "an integer": "dead_letter: {queue: d, max_attempts: '${env:SECRET}'}",
     "a mapping": "options: ${env:SECRET}",
     "a list": "lifecycle: {requires: '${env:SECRET}'}",
     "a duration": "lifecycle: {start_timeout: 'x${env:SECRET}'}",

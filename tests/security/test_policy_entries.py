@@ -330,3 +330,34 @@ def test_value_from_wins_over_value_in_a_file(loaded):
     )
 
     assert scope.evaluate(ALICE, "read", "app:x", {"x": "alice"}).allowed
+
+
+BROKEN_POLICIES = {
+    "a field of the policy": declarative(effect="alow") + "    groups: [staff]\n",
+    "the kind of the policy": declarative().replace("security.policy", "security.polcy")
+    + "    groups: [staff]\n",
+    "the file of the policy": declarative() + "    groups: [staff\n",
+}
+
+
+@pytest.mark.parametrize("policy", BROKEN_POLICIES.values(), ids=list(BROKEN_POLICIES))
+def test_a_group_is_not_called_unknown_while_a_policy_is_broken(loaded, policy):
+    services = "namespace: web\nentries:\n  - {name: s, kind: service, security: {groups: ['app:staff']}}\n"
+
+    with pytest.raises(ConfigurationError) as raised:
+        loaded(policy, services)
+
+    [problem] = raised.value.problems
+    assert problem.file.name == "0.yaml"
+
+
+def test_an_unknown_group_is_told_although_an_entry_that_is_no_policy_is_broken(loaded):
+    services = (
+        "namespace: web\nentries:\n  - {name: s, kind: service, security: {groups: ['app:staf']}}\n"
+        "  - {name: t, kind: service, securty: {}}\n"
+    )
+
+    with pytest.raises(ConfigurationError) as raised:
+        loaded(declarative() + "    groups: [staff]\n", services)
+
+    assert [problem.field for problem in raised.value.problems] == ["security.groups[0]", "securty"]
