@@ -25,6 +25,8 @@ from .worker import Retire, Worker
 WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=1.0)
 # A handler that has seen its cancellation gets this long to end before another worker takes its place.
 GRACE = 1.0
+# The part of a stop's time after which async handlers are cancelled; until then they may end by themselves.
+CANCEL_TASKS_AT = 0.8
 # How long a delivery may be in nobody's hands before it counts as lost with its worker.
 ORPHAN_CHECK = 0.1
 
@@ -39,6 +41,11 @@ class CheckOrphans(Control):
     """To the consumer itself, after a worker failed: does each delivery still have somebody who settles it?"""
 
     suspects: frozenset[Delivery] = frozenset()
+
+
+@frozen
+class CancelTasks(Control):
+    """To the consumer itself: async handlers that have not ended by now are made to."""
 
 
 @frozen
@@ -124,6 +131,7 @@ class Consumer(Supervisor):
 
     def _join(self, worker: Worker) -> None:
         self._workers[worker.name] = worker
+        self._binding.handlings[worker.name] = worker.handling
 
     # ---- starting ------------------------------------------------------------------------------------
 
@@ -155,6 +163,9 @@ class Consumer(Supervisor):
                 self._check_deadlines()
             case CheckOrphans():
                 self._check_orphans(message.suspects)
+            case CancelTasks():
+                for worker in tuple(self._workers.values()):
+                    worker.handling.cancel_task()
             case Forget():
                 self.remove_child(message.child)
             case _:
@@ -167,6 +178,7 @@ class Consumer(Supervisor):
         worker = self._workers.pop(child_id, None)
         if worker is None:
             return
+        self._binding.handlings.pop(child_id, None)
         self._gone.add(worker)
         if isinstance(error, ChildStuck):
             self._stuck.append(worker)  # and it still has its delivery
@@ -235,6 +247,7 @@ class Consumer(Supervisor):
         if stuck >= self._concurrency:
             return  # As many again as were asked for: more threads would not help a handler that never ends.
         worker.is_retired = True
+        self._binding.handlings.pop(worker.name, None)
         worker.actor_ref.tell(Retire())
         self._binding.bus.emit(
             WorkerStuck(
@@ -256,6 +269,9 @@ class Consumer(Supervisor):
             self._drain = Drain(since=time.monotonic(), runs_before=self._totals().runs, held=0, returned=0)
             self._take_no_more(self._drain)
             self._cancel_contexts()
+            if deadline is not None:
+                left = max(0.0, deadline - self.mailbox.clock())
+                self.mailbox.schedule(left * CANCEL_TASKS_AT, CancelTasks())
         super().on_stop_requested(deadline)
 
     def _take_no_more(self, drain: Drain) -> None:

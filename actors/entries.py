@@ -5,6 +5,7 @@ that runs. Defaults and maxima are the seed's and those of Wippy's queue specifi
 """
 
 import ast
+import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ class RestartConfig:
 
     initial_delay: Duration = between(0, default=1.0)
     max_delay: Duration = between(0, default=90.0)
-    backoff_factor: float = between(1, default=2.0)
+    backoff_factor: float = between(1, 1000, default=2.0)
     jitter: float = between(0, 1, default=0.1)
     max_attempts: int = between(0, default=0)
 
@@ -83,7 +84,7 @@ class RedeliveryConfig:
 
     initial_delay: Duration = between(0, default=0.1)
     max_delay: Duration = between(0, default=30.0)
-    backoff_factor: float = between(1, default=2.0)
+    backoff_factor: float = between(1, 1000, default=2.0)
     jitter: float = between(0, 1, default=0.1)
 
     def backoff(self) -> Backoff:
@@ -136,6 +137,7 @@ class PythonFunctionConfig:
     method: str = "handler"
 
 
+PLANNED_DRIVERS = frozenset({"amqp", "redis", "sqlite", "sqs"})
 DRIVERS: dict[str, type[Driver]] = {"queue.driver.memory": MemoryDriver}
 
 
@@ -160,6 +162,7 @@ def _check_queue(entry: Entry, registry: Registry) -> Complaints:
         yield "codec", f"unknown codec {config.codec!r}, expected one of {', '.join(CODECS)}"
     if config.dead_letter is not None and config.dead_letter.queue == entry.id:
         yield "dead_letter.queue", "a queue cannot be its own dead-letter queue"
+    yield from _check_driver_names(config.driver_options)
     kind = registry[config.driver].kind
     driver = DRIVERS.get(kind)
     if driver is None:
@@ -170,6 +173,16 @@ def _check_queue(entry: Entry, registry: Registry) -> Complaints:
         yield f"driver_options.{name}.{option}" if own else f"options.{option}", problem
     if driver.features.shared:
         yield from _check_unique_name(entry, registry, driver.features)
+
+
+def _check_driver_names(options: Mapping[str, Any]) -> Complaints:
+    """An application may carry options for drivers that it does not use now, but not for ones that nobody knows."""
+    known = sorted({short_name(kind) for kind in DRIVERS} | PLANNED_DRIVERS)
+    for name in options:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}"
+            yield f"driver_options.{name}", f"there is no driver {name}{hint}"
 
 
 def _check_unique_name(entry: Entry, registry: Registry, features: Features) -> Complaints:
@@ -197,6 +210,7 @@ def _check_consumer(entry: Entry, registry: Registry) -> Complaints:
     config: ConsumerConfig = entry.config
     kind = registry[registry[config.queue].config.driver].kind
     driver, name = DRIVERS.get(kind), short_name(kind)
+    yield from _check_driver_names(config.driver_options)
     if driver is not None:
         for option, problem in driver.check_consumer_options(config.driver_options.get(name, {})).items():
             yield f"driver_options.{name}.{option}", problem
@@ -213,6 +227,9 @@ def _check_python_function(entry: Entry, registry: Registry) -> Complaints:  # n
 def _check_source(source: FileText, method: str) -> Complaints:
     """Errors that reading the source shows without running it."""
     name = source.path.name if source.path else "source"
+    if source.path is None and source.strip().endswith(".py"):
+        yield "source", f"expected the text of a module; did you mean file://{source.strip()}?"
+        return
     try:
         tree = ast.parse(source, filename=str(source.path or "<source>"))
     except (SyntaxError, ValueError) as error:

@@ -24,6 +24,7 @@ are raised. Must not know: who raises them.
     └─ Retry                        a handler's wish: deliver this message again after .delay
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,13 +206,15 @@ class StopIncomplete(ActorsError):
 
 
 class NotIdle(ActorsError):
-    """There was still work when the time was up."""
+    """There was still work when the time was up, or work that nobody is left to do."""
 
-    def __init__(self, seconds: float, waiting: Mapping[str, int]) -> None:
+    def __init__(self, seconds: float, waiting: Mapping[str, int], gave_up: Mapping[str, str]) -> None:
         self.seconds = seconds
         self.waiting = dict(waiting)
+        self.gave_up = dict(gave_up)
         where = ", ".join(f"{queue}: {count}" for queue, count in self.waiting.items())
-        super().__init__(f"not idle after {seconds:g} s ({where or 'still publishing'})")
+        failed = "".join(f"; {service} gave up: {error}" for service, error in self.gave_up.items())
+        super().__init__(f"not idle after {seconds:.3g} s ({where or 'a handler is still running'}){failed}")
 
 
 class Reject(NoriaError):
@@ -235,8 +238,15 @@ class Retry(NoriaError):
     retryable = True
 
     def __init__(self, reason: str = "retry asked for by the handler", *, delay: float | None = None) -> None:
-        if delay is not None and not delay >= 0:
-            raise ValueError(f"delay must be a number of seconds from 0, found {delay!r}")
+        check_delay(delay)
         self.reason = reason
         self.delay = delay
         super().__init__(reason)
+
+
+def check_delay(delay: object) -> None:
+    """Raises ValueError for a delay that is neither None nor a finite number of seconds from 0."""
+    if delay is None:
+        return
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < math.inf:
+        raise ValueError(f"delay must be a number of seconds from 0, found {delay!r}")

@@ -4,6 +4,7 @@ Knows: the order of things. Must not know: pykka, threads, drivers.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from ..security import CallContext, Check, Guard, Principal, Scope
 from ..security.context import enter, leave
 from .codecs import CodecError
 from .delivery import Delivery
-from .errors import AlreadySettled, HandlerTimeout
+from .errors import AlreadySettled, HandlerTimeout, check_delay
 from .events import MessageAcked
 from .function import Function
 from .outcome import ACK, Nack, Outcome, Rejection, outcome_of
@@ -41,6 +42,8 @@ class Binding:
     scope: Scope | None = None
     timeout: float | None = None
     auto_ack: bool = False
+    # The handling of each of its workers, by name: who looks for idleness counts what is being handled there.
+    handlings: "dict[str, Handling]" = field(factory=dict, init=False)
     # The answers that every message asks for.
     decode: Callable[[bytes], Any] = field(init=False)
     max_attempts: int = field(init=False)
@@ -101,7 +104,9 @@ class CurrentMessage:
 
         Raises:
             AlreadySettled: it was settled before.
+            ValueError: the delay is not a finite number of seconds from 0.
         """
+        check_delay(delay)
         self._settle(Nack("nack by the handler", delay))
 
     def _settle(self, outcome: Outcome) -> None:
@@ -152,6 +157,7 @@ class Handling:
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
         self._runner: asyncio.Runner | None = None
+        self._task: asyncio.Task[Any] | None = None
         self.current: HandlerContext | None = None
         self.acked = 0
         self.failed = 0
@@ -174,6 +180,14 @@ class Handling:
             if binding.bus.wants(MessageAcked):
                 self._tell_acked(delivery, context)
         self.current = None
+
+    def cancel_task(self) -> None:
+        """Cancel an async handler that is running; a plain one can only be asked. Thread-safe."""
+        task = self._task
+        if task is not None:
+            # The loop may close at any moment, and has nothing to cancel then.
+            with contextlib.suppress(RuntimeError):
+                task.get_loop().call_soon_threadsafe(task.cancel)
 
     def close(self) -> None:
         """Release the event loop of async handlers, if one was needed."""
@@ -242,6 +256,7 @@ class Handling:
 
     async def _within_deadline(self, body: Any) -> None:
         timeout = self._binding.timeout
+        self._task = asyncio.current_task()
         try:
             async with asyncio.timeout(timeout) as limit:
                 await self._binding.function.call(body)
@@ -249,6 +264,8 @@ class Handling:
             if limit.expired() and timeout is not None:
                 raise HandlerTimeout(timeout) from error
             raise
+        finally:
+            self._task = None
 
     def _end_badly(self, delivery: Delivery, outcome: Outcome) -> None:
         if delivery.claim():

@@ -4,12 +4,14 @@ Knows: the three endings and which exception means which. Must not know: drivers
 """
 
 import traceback
+from pathlib import Path
 
 from attrs import frozen
 
 from .errors import Reject, Retry
 
 MAX_ERROR_LENGTH = 2000
+OURS = tuple(str(Path(__file__).parents[1] / package) for package in ("actors", "registry", "security"))
 
 
 @frozen
@@ -42,16 +44,22 @@ def outcome_of(error: BaseException) -> Outcome:
     """What an exception out of a handler means. The only place that decides it."""
     match error:
         case Retry():
-            return Nack(error.reason, error.delay)
+            return Nack(_cut(error.reason), error.delay)
         case Reject():
-            return Rejection("rejected", error.reason)
+            return Rejection("rejected", _cut(error.reason))
         case _:
             return Nack(describe(error))
 
 
 def describe(error: BaseException) -> str:
     """The exception in one line, with the place in the handler's own code where it came from."""
-    text = "".join(traceback.format_exception_only(error)).strip()
-    frames = traceback.extract_tb(error.__traceback__)
+    text = " ".join("".join(traceback.format_exception_only(error)).split())
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)
+    ]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return text[: MAX_ERROR_LENGTH - len(place)] + place
+    return _cut(text, MAX_ERROR_LENGTH - len(place)) + place
+
+
+def _cut(text: object, length: int = MAX_ERROR_LENGTH) -> str:
+    return str(text)[:length]

@@ -25,6 +25,7 @@ from .events import MessageDeadLettered, MessageFailed
 from .outcome import Ack, Nack, Outcome, Rejection
 from .supervision import Backoff
 
+LONGEST_WAIT = 3600.0
 # How long a publisher waits at a time where it has more than one thing to look out for.
 LONGEST_STEP = 0.05
 HEADER_TYPES = (str, int, float, bool, type(None))
@@ -66,7 +67,10 @@ class Queue:
         self.dead_letter: DeadLetter | None = None
         self._settings = settings
         self._bus = bus
-        self._state = threading.Condition()
+        # Taken by `with self._lock` only, never through the condition: entering that is Python code, where the
+        # exception of a signal could leave the lock taken for good.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_open = False
         self.is_declared = False
         self._published = 0
@@ -75,14 +79,19 @@ class Queue:
     def open(self) -> None:
         """Declare the queue to its driver and let publishers in."""
         self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
-        with self._state:
+        with self._lock:
             self._is_open = self.is_declared = True
-            self._state.notify_all()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Make publishers wait until the queue is opened again."""
-        with self._state:
+        with self._lock:
             self._is_open = False
+
+    def expect_moved(self) -> None:
+        """A message is about to come from another queue: whoever looks for idleness must see it somewhere."""
+        with self._lock:
+            self._moved_in += 1
 
     @property
     def arrivals(self) -> int:
@@ -116,11 +125,14 @@ class Queue:
         handler that waited on while its consumer is stopped would hold up the very restart it waits for.
 
         Raises:
+            ValueError: the timeout is negative or not a number.
             BodyRefused: a body or header cannot be sent; nothing was published.
             QueueFull: no room in time; `.accepted` of the messages, from the first, were stored.
             QueueUnavailable: the queue did not come up in time; `.accepted` likewise.
         """
         limit = self._settings.publish_timeout if timeout is None else timeout
+        if not limit >= 0:
+            raise ValueError(f"timeout must be a number of seconds from 0, found {timeout!r}")
         messages = self._messages(bodies, self._checked(headers))
         try:
             self._store(messages, limit, is_cancelled)
@@ -131,7 +143,7 @@ class Queue:
         return [message.id for message in messages]
 
     def _count_published(self, count: int) -> None:
-        with self._state:  # `+=` alone would lose counts between two publishers
+        with self._lock:  # `+=` alone would lose counts between two publishers
             self._published += count
 
     def _store(
@@ -157,13 +169,13 @@ class Queue:
 
     def _await_change(self, longest: float) -> None:
         """The driver may be gone a moment before its actor has closed this queue: do not ask it again and again."""
-        with self._state:
-            self._state.wait(min(longest, LONGEST_STEP))
+        with self._lock:
+            self._changed.wait(min(longest, LONGEST_STEP))
 
     def _await_open(self, timeout: float) -> None:
         if not self._is_open:
-            with self._state:
-                if not self._state.wait_for(lambda: self._is_open, timeout):
+            with self._lock:
+                if not self._changed.wait_for(lambda: self._is_open, min(timeout, LONGEST_WAIT)):
                     raise DriverUnavailable(self.driver.name)
 
     def _messages(self, bodies: Iterable[Any], headers: Headers) -> list[Message]:
@@ -268,7 +280,8 @@ class Queue:
         headers = {
             **delivery.message.headers,
             "attempts": self._runs(delivery),
-            "x_original_queue": str(self.id),
+            # Where it first came from, also when a dead letter is given up in its turn.
+            "x_original_queue": delivery.message.headers.get("x_original_queue", str(self.id)),
             "x_dead_letter_reason": outcome.reason,
             "x_dead_letter_time": int(time.time()),
             "x_dead_letter_error": outcome.error,
@@ -281,8 +294,7 @@ class Queue:
 
     def _move(self, delivery: Delivery, message: Message, target: "Queue") -> bool:
         """One step on one driver; across drivers it is stored there before it is removed here."""
-        with target._state:  # noqa: SLF001  (before it leaves here: whoever looks for idleness must see it somewhere)
-            target._moved_in += 1  # noqa: SLF001
+        target.expect_moved()
         if target.driver is self.driver:
             return delivery.subscription.move(delivery, target.name, message)
         try:

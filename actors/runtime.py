@@ -28,7 +28,7 @@ from .handle import HandlerContext
 from .queue import Queue
 from .settings import Settings
 from .supervision import Supervision, supervise
-from .supervision.errors import StopTimeout
+from .supervision.errors import StopTimeout, SupervisorStopping
 from .topology import Topology
 
 Found = TypeVar("Found")
@@ -110,6 +110,7 @@ class Runtime:
             FunctionBroken: a handler cannot be loaded; nothing was started.
             StartFailed: a required service failed for good; what had started was stopped again.
             StartTimeout: the time was up; what had started was stopped again.
+            NotRunning: somebody stops the runtime meanwhile.
         """
         with self._changing:
             if self._is_stopping:
@@ -121,9 +122,13 @@ class Runtime:
             except BaseException:
                 self._topology.close()
                 raise
-            self._supervision = supervise(self._topology.children(self), bus=self.bus, name="runtime")
+            supervision = self._supervision = supervise(
+                self._topology.children(self), bus=self.bus, name="runtime"
+            )
         try:
-            self._supervision.wait_started(timeout)
+            supervision.wait_started(timeout)
+        except SupervisorStopping as error:
+            raise NotRunning(is_stopping=True) from error
         except BaseException:
             self._stop_quietly()
             raise
@@ -297,7 +302,7 @@ class Runtime:
         return found.info().as_dict()
 
     def wait_idle(self, timeout: float | None = None) -> None:
-        """Return when nothing is ready, delayed or in flight in any queue that has a consumer.
+        """Return when nothing is ready, delayed or in flight in any queue that has a consumer, and no handler runs.
 
         A dead-letter queue that nobody consumes does not keep it waiting.
 
@@ -305,32 +310,41 @@ class Runtime:
             timeout: seconds; None: without limit.
 
         Raises:
-            NotIdle: the time was up; `.waiting` says how many messages are where.
+            NotIdle: the time was up, or what waits can only wait for consumers that gave up; `.waiting` says how
+                many messages are where.
             NotRunning: the runtime was stopped meanwhile.
         """
         self._require_running(None)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        began = time.monotonic()
+        deadline = None if timeout is None else began + timeout
         pause = threading.Event()
         while not self._is_idle():
             if not self.is_running:
                 raise NotRunning(is_stopping=self._is_stopping)
-            if deadline is not None and time.monotonic() >= deadline:
-                raise NotIdle(timeout or 0.0, self._waiting())
+            if (deadline is not None and time.monotonic() >= deadline) or self._is_hopeless():
+                raise NotIdle(time.monotonic() - began, self._waiting(), self.failures)
             pause.wait(IDLE_CHECK)
 
     def _is_idle(self) -> bool:
         # Queues are looked at one after the other; a message could slip from one that was not looked at yet to one
-        # that was. Then it arrived there in between, and that shows.
+        # that was. Then it arrived there in between, and that shows. Handlers come last: a message that is settled
+        # early leaves its queue while its handler goes on.
         before = self._arrivals()
-        return not self._waiting() and self._arrivals() == before
+        return not self._waiting() and not self._topology.is_handling() and self._arrivals() == before
 
     def _arrivals(self) -> int:
         return sum(queue.arrivals for queue in self._topology.queues.values())
 
     def _waiting(self) -> dict[str, int]:
-        consumed = self._topology.consumed_queues()
-        counts = {id_: self._topology.queues[id_].info().message_count for id_ in sorted(consumed)}
+        queues = self._topology.queues
+        counts = {id_: queues[id_].info().message_count for id_ in sorted(self._topology.consumers())}
         return {id_: count for id_, count in counts.items() if count}
+
+    def _is_hopeless(self) -> bool:
+        """Whether everything that waits, waits for consumers that gave up."""
+        consumers, gave_up = self._topology.consumers(), self.failures.keys()
+        waiting = self._waiting()
+        return bool(waiting) and all(gave_up >= set(consumers[queue]) for queue in waiting)
 
     def tree(self) -> dict[str, Any]:
         """Every actor as plain data: id, kind, state, details, restarts, since, figures and children.

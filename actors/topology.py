@@ -3,6 +3,7 @@
 Knows: how the pieces are put together. Must not know: when they start, how they are supervised.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from .function import Function
 from .functions.python import PythonFunctions
 from .handle import Binding
 from .queue import DeadLetter, Queue, QueueSettings
-from .services import DriverActor, QueueActor
+from .services import DriverActor, Lease, QueueActor
 from .supervision import ChildSpec
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Topology:
         }
         self._connect_dead_letters()
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
+        self._bindings: dict[str, Binding] = {}
+        self._leases: dict[EntryID, Lease] = defaultdict(Lease)
         self.functions: dict[str, Function] = {}
         self._python = PythonFunctions()
 
@@ -83,13 +86,21 @@ class Topology:
         self.functions.clear()
         self._python.close()
 
-    def consumed_queues(self) -> set[str]:
-        """The IDs of queues that some consumer takes from; one that does not start by itself takes nothing."""
-        return {
-            str(entry.config.queue)
-            for entry in self.registry
-            if entry.kind == "queue.consumer" and auto_starts(entry)
-        }
+    def consumers(self) -> dict[str, list[str]]:
+        """Each queue that some consumer takes from, with those consumers; one that does not start takes nothing."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for entry in self.registry:
+            if entry.kind == "queue.consumer" and auto_starts(entry):
+                found[str(entry.config.queue)].append(str(entry.id))
+        return found
+
+    def is_handling(self) -> bool:
+        """Whether some handler runs, also one whose message has been settled already."""
+        return any(
+            handling.current is not None
+            for binding in tuple(self._bindings.values())
+            for handling in tuple(binding.handlings.values())
+        )
 
     def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
         """The specification of every service, with what it requires."""
@@ -137,9 +148,9 @@ class Topology:
         self, entry: Entry, runtime: "Runtime"
     ) -> tuple[type[pykka.ThreadingActor], tuple[Any, ...], dict[str, Any]]:
         if entry.id in self.drivers:
-            return DriverActor, (self.drivers[entry.id],), {}
+            return DriverActor, (self.drivers[entry.id], self._leases[entry.id]), {}
         if str(entry.id) in self.queues:
-            return QueueActor, (self.queues[str(entry.id)],), {}
+            return QueueActor, (self.queues[str(entry.id)], self._leases[entry.id]), {}
         config: ConsumerConfig = entry.config
         named = {
             "concurrency": config.concurrency,
@@ -155,7 +166,7 @@ class Topology:
         principal = block.principal() if block is not None else None
         scope = self.policies.scope_of(block, entry.id.namespace) if block is not None else None
         function = self.functions[str(config.func)]
-        return Binding(
+        binding = Binding(
             consumer=entry.id,
             queue=self.queues[str(config.queue)],
             function=function,
@@ -168,6 +179,8 @@ class Topology:
             timeout=config.timeout,
             auto_ack=config.auto_ack,
         )
+        self._bindings[str(entry.id)] = binding
+        return binding
 
 
 def auto_starts(entry: Entry) -> bool:

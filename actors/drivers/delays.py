@@ -26,7 +26,8 @@ class Delays:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._heap: list[Later] = []
         self._order = itertools.count()
         self._is_open = False
@@ -34,14 +35,14 @@ class Delays:
 
     def open(self) -> None:
         """Go on."""
-        with self._changed:
+        with self._lock:
             self._is_open = True
             if self._heap:
                 self._ensure_thread()
 
     def close(self) -> None:
         """Keep what is delayed, and end the thread."""
-        with self._changed:
+        with self._lock:
             self._is_open = False
             self._changed.notify()
             thread, self._thread = self._thread, None
@@ -50,7 +51,7 @@ class Delays:
 
     def add(self, seconds: float, end: Callable[[], None]) -> None:
         """Call `end` in so many seconds."""
-        with self._changed:
+        with self._lock:
             heapq.heappush(self._heap, (self._clock() + seconds, next(self._order), end))
             if self._is_open:
                 self._ensure_thread()
@@ -68,7 +69,7 @@ class Delays:
             self._forget(due)
 
     def _next_due(self) -> Later | None:
-        with self._changed:
+        with self._lock:
             while self._is_open:
                 if not self._heap:
                     self._changed.wait()
@@ -79,7 +80,7 @@ class Delays:
             return None
 
     def _forget(self, due: Later) -> None:
-        with self._changed:
+        with self._lock:
             if self._heap[0] is due:
                 heapq.heappop(self._heap)
             else:  # something with an earlier time came meanwhile

@@ -6,7 +6,7 @@ import pytest
 from pykka.messages import ProxyCall
 
 from noria.actors import Runtime
-from noria.actors.errors import NotRunning, StopIncomplete
+from noria.actors.errors import NotIdle, NotRunning, StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
 from noria.actors.handle import Handling
 from noria.actors.supervision.errors import StartFailed
@@ -623,3 +623,113 @@ def test_a_message_whose_consumer_died_under_it_does_not_run_more_often_than_all
     assert (event.reason, event.attempts) == ("max_attempts", 2)
     assert event.error == "its last attempt never ended: the worker was lost"
     assert probe.records == ["x", "x"]
+
+
+def test_the_runtime_is_not_idle_while_a_handler_runs_whose_message_was_settled_early(start, probe):
+    runtime = start(app(consumer="auto_ack: true"), HOLD)
+    runtime.publish("app:tasks", "x")
+    probe.wait(1)
+
+    with pytest.raises(NotIdle, match="a handler is still running"):
+        runtime.wait_idle(0.05)
+
+    probe.gate.set()
+    runtime.wait_idle(20)
+
+
+def test_nobody_waits_for_a_consumer_that_gave_up(start, probe):
+    more = policy("nobody", "queue.consume", "app:tasks", "effect: deny")
+    optional = "startup: optional\n          security: {actor: {id: w}, policies: [nobody]}"
+    runtime = start(app(lifecycle=optional, more=more), HOLD)
+    runtime.publish("app:tasks", "x")
+
+    with pytest.raises(NotIdle, match=r"app:consumer gave up: w may not queue\.consume"):
+        runtime.wait_idle()
+
+
+def test_an_async_handler_that_does_not_end_is_cancelled_before_the_stop_gives_it_up(start, probe):
+    runtime = start(
+        app(),
+        """
+        import asyncio, probe
+        async def handler(body):
+            probe.record("begun")
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                probe.record("cancelled")
+                raise
+        """,
+    )
+    runtime.publish("app:tasks", "x")
+    probe.wait(1)
+
+    report = runtime.stop(0.5)
+
+    assert probe.records == ["begun", "cancelled"]
+    assert (report.finished, report.abandoned) == (1, ())
+
+
+def test_retired_workers_are_forgotten_when_their_handlers_end(start, probe, events, monkeypatch):
+    monkeypatch.setattr("noria.actors.consumer.GRACE", 0.01)
+    runtime = start(app(consumer="timeout: 10ms", queue="dead_letter: {queue: dead, max_attempts: 1}"), HOLD)
+    stuck, stopped = events(runtime, WorkerStuck), events(runtime, ChildStopped)
+    runtime.publish("app:tasks", "x")
+    stuck.wait(1)
+
+    probe.gate.set()
+
+    stopped.wait_until(lambda records: any(event.child == "worker-1" for event in records))
+    runtime.publish("app:tasks", "y")
+    probe.wait(2)
+    names = {worker["id"] for worker in child(runtime, "app:consumer")["children"]}
+    assert names == {"worker-2"}
+
+
+@pytest.mark.parametrize("delay", [-1, float("nan"), float("inf"), "5", True])
+def test_a_delay_that_is_none_is_refused_before_anything_is_settled(start, probe, delay):
+    runtime = start(
+        app(),
+        """
+        import probe
+        from noria.actors import Retry, message
+        def handler(body):
+            for wish in (lambda: message.nack(delay=probe.delay), lambda: Retry(delay=probe.delay)):
+                try:
+                    wish()
+                except ValueError as error:
+                    probe.record(str(error))
+        """,
+    )
+    probe.delay = delay
+
+    runtime.publish("app:tasks", "x")
+
+    assert probe.wait(2) == [f"delay must be a number of seconds from 0, found {delay!r}"] * 2
+    runtime.wait_idle(20)
+
+
+def test_a_dead_letter_that_is_given_up_in_its_turn_keeps_its_first_origin(start, probe):
+    definition = app(
+        queue="dead_letter: {queue: dead}",
+        more="""
+      - {name: buried, kind: queue.queue, driver: memory}
+      - name: undertaker
+        kind: queue.consumer
+        queue: dead
+        func: handler
+        lifecycle: {auto_start: true}
+""",
+    ).replace(
+        "{name: dead, kind: queue.queue, driver: memory}",
+        "{name: dead, kind: queue.queue, driver: memory, dead_letter: {queue: buried}}",
+    )
+    runtime = start(definition, "from noria.actors import Reject\ndef handler(body):\n    raise Reject('no')")
+
+    runtime.publish("app:tasks", "x")
+    runtime.wait_idle(20)
+
+    buried = runtime._topology.queues["app:buried"]
+    taken = []
+    buried.driver.subscribe(buried.name, consumer="test", credit=1, deliver=taken.extend)
+    assert taken[0].message.headers["x_original_queue"] == "app:tasks"
