@@ -85,11 +85,12 @@ class MemoryQueue:
             with self._lock:
                 self._forget_acked()
                 try:
-                    return step(*args, **kwargs)
+                    result = step(*args, **kwargs)
                 finally:
                     self._dispatch()
         finally:
             self.work_off_acks()
+        return result
 
     def leave_acked(self, deliveries: Sequence[Delivery]) -> None:
         """Leave acks at the door, and look after what lies there once it is worth it."""
