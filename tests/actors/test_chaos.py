@@ -1,8 +1,8 @@
 """Any actor may die at any moment, again and again, under load: nothing accepted is lost, and the tree heals.
 
-Actors die in two ways. A poisoned message makes an actor fail that may have been asleep. And a trace function is installed in every actor's thread; at random lines of our own code it raises, which ends the
-actor then and there, as no signal or message could. The only lines that are spared are those that take and release a
-lock: what is half locked nobody can heal, and no real failure strikes between two of the interpreter's own steps.
+Actors die in two ways. A poisoned message makes an actor fail that may have been asleep. And a trace function is
+installed in every actor's thread; at random lines of our own code it raises, which ends the actor then and there, as no
+message could. A few lines are spared, each for the reason that stands beside it.
 """
 
 import itertools
