@@ -10,7 +10,7 @@ from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.entries import DRIVERS, MemoryDriverConfig
 from noria.actors.errors import DriverUnavailable, NotIdle, NotRunning, QueueUnavailable, StopIncomplete
 from noria.actors.supervision.errors import StartFailed, StartTimeout
-from noria.actors.supervision.events import ChildFailed, ChildStarted, ChildStopped
+from noria.actors.supervision.events import ChildFailed, ChildGaveUp, ChildStarted, ChildStopped
 from noria.registry import ConfigurationError, Kind
 
 APP = """
@@ -141,7 +141,7 @@ def test_a_start_that_takes_too_long_is_an_error_and_what_had_started_is_stopped
     assert set(threading.enumerate()) == before
 
 
-def test_an_optional_service_may_fail_while_the_rest_runs(application, probe, fragile):
+def test_an_optional_service_may_fail_while_the_rest_runs(application, probe, fragile, events):
     FragileDriver.refusals = 1_000_000
     definition = (
         app(lifecycle="startup: optional")
@@ -152,10 +152,12 @@ def test_an_optional_service_may_fail_while_the_rest_runs(application, probe, fr
     """
     )
     runtime = Runtime.load(application(definition, HANDLER), kinds=[fragile])
+    gave_up = events(runtime, ChildGaveUp)
 
     with runtime:
         runtime.publish("app:tasks", 1)
         assert probe.wait(1) == [1]
+        gave_up.wait(1)
         [failure] = runtime.failures.items()
 
     assert failure == ("app:fragile", "connection refused")
