@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from ..registry import Duration, Entry, EntryID, FileText, Kind, Registry, between, reference
 from ..security import SecurityBlock, check_security_block
@@ -34,13 +34,7 @@ class RestartConfig:
 
     def backoff(self) -> Backoff:
         """The delays between the attempts."""
-        return Backoff(
-            initial_delay=self.initial_delay,
-            max_delay=self.max_delay,
-            backoff_factor=self.backoff_factor,
-            jitter=self.jitter,
-            max_attempts=self.max_attempts,
-        )
+        return Backoff(**asdict(self))
 
 
 @frozen(kw_only=True)
@@ -89,12 +83,7 @@ class RedeliveryConfig:
 
     def backoff(self) -> Backoff:
         """The delays between the attempts."""
-        return Backoff(
-            initial_delay=self.initial_delay,
-            max_delay=self.max_delay,
-            backoff_factor=self.backoff_factor,
-            jitter=self.jitter,
-        )
+        return Backoff(**asdict(self))
 
 
 @frozen(kw_only=True)
