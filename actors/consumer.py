@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pykka
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from .delivery import Delivery
 from .driver import Subscription
@@ -85,7 +85,6 @@ class Drain:
     runs_before: int
     held: int
     returned: int
-    finished: bool = field(default=False)
 
 
 class Consumer(Supervisor):
@@ -197,7 +196,7 @@ class Consumer(Supervisor):
         """
         if self._subscription is None or self._drain is not None:
             return
-        held = {*self._buffer.snapshot(), *self._in_hands()}
+        held = {*self._buffer.snapshot(), *(context.delivery for context in self._running())}
         lost = [delivery for delivery in self._subscription.unsettled() if delivery not in held]
         for delivery in lost:
             if delivery in suspects:
@@ -206,11 +205,11 @@ class Consumer(Supervisor):
         if not suspects and lost:
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans(frozenset(lost)))
 
-    def _in_hands(self) -> Iterator[Delivery]:
+    def _running(self) -> Iterator[HandlerContext]:
         for worker in tuple(self._workers.values()):
             context = worker.handling.current
-            if context is not None and context.delivery is not None:
-                yield context.delivery
+            if context is not None:
+                yield context
 
     def _check_deadlines(self) -> None:
         timeout = self._binding.timeout
@@ -268,7 +267,8 @@ class Consumer(Supervisor):
         if self._drain is None:
             self._drain = Drain(since=time.monotonic(), runs_before=self._totals().runs, held=0, returned=0)
             self._take_no_more(self._drain)
-            self._cancel_contexts()
+            for context in self._running():
+                context.cancel()
             if deadline is not None:
                 left = max(0.0, deadline - self.mailbox.clock())
                 self.mailbox.schedule(left * CANCEL_TASKS_AT, CancelTasks())
@@ -282,12 +282,6 @@ class Consumer(Supervisor):
         self._subscription.release(unseen)
         drain.returned = len(unseen)
         drain.held = len(self._subscription.unsettled())
-
-    def _cancel_contexts(self) -> None:
-        for worker in tuple(self._workers.values()):
-            context = worker.handling.current
-            if context is not None:
-                context.cancel()
 
     def on_children_stopped(self, unfinished: Sequence[str]) -> None:
         """Give back what nobody finished, and say what became of everything.

@@ -5,14 +5,13 @@ that runs. Defaults and maxima are the seed's and those of Wippy's queue specifi
 """
 
 import ast
-import difflib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from attrs import asdict, field, frozen
 
 from ..registry import Duration, Entry, EntryID, FileText, Kind, Registry, between, reference
+from ..registry.wording import nearest
 from ..security import SecurityBlock, check_security_block
 from .codecs import CODECS, DEFAULT_CODEC
 from .driver import Driver, Features
@@ -169,8 +168,8 @@ def _check_driver_names(options: Mapping[str, Any]) -> Complaints:
     known = sorted({short_name(kind) for kind in DRIVERS} | PLANNED_DRIVERS)
     for name in options:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f", did you mean {nearest[0]}?" if nearest else f"; known are {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f", did you mean {near}?" if near else f"; known are {', '.join(known)}"
             yield f"driver_options.{name}", f"there is no driver {name}{hint}"
 
 
@@ -243,11 +242,6 @@ def _may_define(tree: ast.Module, method: str) -> bool:
             case ast.Constant(value=text) if text == method:
                 return True
     return False
-
-
-def handler_file(config: PythonFunctionConfig) -> Path | None:
-    """The file of a function, if it has one."""
-    return config.source.path if config.source is not None else None
 
 
 KINDS: tuple[Kind, ...] = (

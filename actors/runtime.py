@@ -6,7 +6,6 @@ anything is supervised or handled.
 
 import asyncio
 import contextvars
-import difflib
 import os
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from .. import registry as registry_package
 from ..registry import Bus, EntryID, Kind, Kinds, Registry
+from ..registry.wording import nearest
 from ..security import KINDS as SECURITY_KINDS
 from ..security import CallContext, Guard, current_context
 from ..security.context import enter, leave
@@ -337,12 +337,12 @@ class Runtime:
 
     def _waiting(self) -> dict[str, int]:
         queues = self._topology.queues
-        counts = {id_: queues[id_].info().message_count for id_ in sorted(self._topology.consumers())}
+        counts = {id_: queues[id_].info().message_count for id_ in sorted(self._topology.consumers)}
         return {id_: count for id_, count in counts.items() if count}
 
     def _is_hopeless(self) -> bool:
         """Whether everything that waits, waits for consumers that gave up."""
-        consumers, gave_up = self._topology.consumers(), self.failures.keys()
+        consumers, gave_up = self._topology.consumers, self.failures.keys()
         waiting = self._waiting()
         return bool(waiting) and all(gave_up >= set(consumers[queue]) for queue in waiting)
 
@@ -372,7 +372,7 @@ def _lookup(
 ) -> Found:
     found = table.get(wanted)
     if found is None:
-        raise missing(wanted, next(iter(difflib.get_close_matches(wanted, table, n=1)), None))
+        raise missing(wanted, nearest(wanted, table))
     return found
 
 

@@ -21,6 +21,7 @@ from .handle import Binding
 from .queue import DeadLetter, Queue, QueueSettings
 from .services import DriverActor, Lease, QueueActor
 from .supervision import ChildSpec
+from .supervision.restart import needed_by
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -47,6 +48,12 @@ class Topology:
         }
         self._connect_dead_letters()
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
+        # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
+        self.consumers: dict[str, list[str]] = defaultdict(list)
+        starting = starts_by_itself(registry)
+        for entry in registry:
+            if entry.kind == "queue.consumer" and entry.id in starting:
+                self.consumers[str(entry.config.queue)].append(str(entry.id))
         self._bindings: dict[str, Binding] = {}
         self._leases: dict[EntryID, Lease] = defaultdict(Lease)
         self.functions: dict[str, Function] = {}
@@ -85,14 +92,6 @@ class Topology:
         """Forget the functions and their modules."""
         self.functions.clear()
         self._python.close()
-
-    def consumers(self) -> dict[str, list[str]]:
-        """Each queue that some consumer takes from, with those consumers; one that does not start takes nothing."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for entry in self.registry:
-            if entry.kind == "queue.consumer" and auto_starts(entry):
-                found[str(entry.config.queue)].append(str(entry.id))
-        return found
 
     def is_handling(self) -> bool:
         """Whether some handler runs, also one whose message has been settled already."""
@@ -187,3 +186,9 @@ def auto_starts(entry: Entry) -> bool:
     """Whether a service starts with the runtime. A queue does unless it says otherwise: it can be published to."""
     wish: bool | None = entry.config.lifecycle.auto_start
     return entry.kind == "queue.queue" if wish is None else wish
+
+
+def starts_by_itself(registry: Registry) -> set[EntryID]:
+    """The entries that start with the runtime, and what they need."""
+    roots = (entry.id for entry in registry if isinstance(entry.config, ServiceConfig) and auto_starts(entry))
+    return needed_by(roots, {entry.id: entry.dependencies for entry in registry})

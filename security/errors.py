@@ -14,11 +14,11 @@ becomes a policy that does not apply, or a deny that does.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..registry import EntryID, NoriaError
+from ..registry.wording import nearest
 
 if TYPE_CHECKING:
     from .decision import Decision
@@ -94,5 +94,5 @@ class UnknownGroup(NoriaError):
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, or nothing when none is near."""
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(text, known)
+    return f"; did you mean {near!r}?" if near else ""

@@ -154,14 +154,9 @@ def not_started(registry: Registry) -> tuple[Warned, ...]:
 
 def resting(registry: Registry) -> tuple[Entry, ...]:
     """The consumers that do not start with the runtime, nor because a service that does needs them."""
-    from ..topology import auto_starts
+    from ..topology import starts_by_itself
 
-    waiting = [entry.id for entry in registry if hasattr(entry.config, "lifecycle") and auto_starts(entry)]
-    started = set(waiting)
-    while waiting:
-        needed = set(registry[waiting.pop()].dependencies) - started
-        started |= needed
-        waiting += needed
+    started = starts_by_itself(registry)
     return tuple(entry for entry in registry if entry.kind == "queue.consumer" and entry.id not in started)
 
 

@@ -24,10 +24,10 @@ Knows: `retryable`, which here decides whether a supervisor restarts a child tha
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from ...registry import NoriaError
+from ...registry.wording import nearest
 
 
 class SupervisionError(NoriaError):
@@ -225,5 +225,5 @@ def describe(error: BaseException) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    found = nearest(name, known)
+    return f" (did you mean {found!r}?)" if found else ""

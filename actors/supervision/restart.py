@@ -7,8 +7,9 @@ If you need `import time` here, the code belongs in supervisor.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 import attrs
 
@@ -16,6 +17,7 @@ from .errors import DependencyCycle, DependencyUnknown
 
 Random = Callable[[], float]
 Requires = Mapping[str, Sequence[str]]
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Strategy(StrEnum):
@@ -168,9 +170,9 @@ def affected(strategy: Strategy, order: Sequence[str], requires: Requires, faile
     return tuple(child for child in reversed(order) if child in marked)
 
 
-def needed_by(children: Iterable[str], requires: Requires) -> set[str]:
+def needed_by(children: Iterable[Name], requires: Mapping[Name, Sequence[Name]]) -> set[Name]:
     """These children and all that they require, directly or not."""
-    found: set[str] = set()
+    found: set[Name] = set()
     waiting = list(children)
     while waiting:
         child = waiting.pop()
