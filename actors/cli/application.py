@@ -187,7 +187,7 @@ def find_entry(registry: Registry, wanted: str) -> Entry:
 
 def nearest(wanted: str, known: list[str]) -> str:
     """`; did you mean app:tasks?`, or nothing when no known name is near."""
-    import difflib
+    from ...registry.wording import nearest as nearest_of
 
-    found = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]}?" if found else ""
+    found = nearest_of(wanted, known)
+    return f"; did you mean {found}?" if found else ""
