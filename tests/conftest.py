@@ -1,5 +1,6 @@
 """Options and fixtures for every test."""
 
+import importlib.util
 import sys
 import textwrap
 import threading
@@ -11,6 +12,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from noria.actors import Runtime
+
+
+def make_importable(package: Path) -> None:
+    """Imports a folder of helpers by its path: `tests` itself on sys.path would make `tests/actors` a module."""
+    spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[package.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[package.name])
+
+
+make_importable(Path(__file__).parent / "servers")
+pytest_plugins = ["servers.fixtures"]
 
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("noria", deadline=None, suppress_health_check=[HealthCheck.too_slow])

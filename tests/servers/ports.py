@@ -1,0 +1,26 @@
+"""Free ports on loopback.
+
+Knows: which ports the kernel gives to outgoing connections. Must not know: what will listen.
+"""
+
+import random
+import socket
+
+HOST = "127.0.0.1"
+
+# Below the range from which Linux takes ports for outgoing connections: a server that is down for a moment
+# finds its port free when it comes back.
+FIRST, LAST = 20_000, 29_999
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on; by chance, for test runs on one machine know nothing of each other."""
+    for port in random.sample(range(FIRST, LAST), 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port between {FIRST} and {LAST}")
