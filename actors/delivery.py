@@ -62,6 +62,10 @@ class Delivery:
         attempt: 1 for the first handler run of this message, counted over restarts and drivers alike.
         receipt: the driver's own handle; nobody else looks at it.
         started: a handler has seen it, so giving it back counts as an attempt.
+        is_suspect: an earlier process died holding it, and nobody knows whether a handler had begun: that is not
+            counted. The next run is put on record before it begins (`Subscription.note_start`), so a message that
+            kills its process does so once more than `max_attempts` at most, and one that was only near loses nothing.
+        is_expired: it waited longer than its queue's `message_ttl`.
     """
 
     message: Message
@@ -69,6 +73,8 @@ class Delivery:
     attempt: int
     receipt: Any = None
     started: bool = False
+    is_suspect: bool = False
+    is_expired: bool = False
     # There until somebody claims the delivery: deleting an attribute is atomic, so no lock is needed.
     _unclaimed: None = field(default=None, init=False, repr=False)
 

@@ -4,34 +4,64 @@ Knows: the contract between noria and a backend. Must not know: any backend, cod
 
 A driver moves encoded messages in and out of one backend. It is batch-first: every verb takes many. It is
 thread-safe: publishers, workers and its own threads call it at once. It does not retry, log, count attempts'
-limits or check policies; its queue does, once for all drivers. `tests/actors/drivers/test_driver_conformance.py`
-holds the promises as tests; a driver that passes them fits.
+limits or check policies; its queue does, once for all drivers. `noria.actors.testing` holds the promises as
+tests; a driver that passes them fits.
 """
 
+import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, Self
 
-from attrs import field, frozen
+from attrs import frozen
 
+from ..registry import Duration, Entry, Registry, between
 from .delivery import Delivery, Message
+from .lifecycle import Complaints, ServiceConfig, check_service
 
 
 @frozen(kw_only=True)
 class Features:
-    """How drivers differ, as data: nobody asks which class a driver is.
+    """How drivers differ, as data: nobody asks which class a driver is. `docs/drivers.md` shows them side by side.
 
     Attributes:
         durable: messages outlive the process.
         shared: other programs use the same backend, and know its queues by name.
         ordered: a single consumer that acks everything sees messages in the order they were published.
+        returns_to_head: what is released comes back before everything else, in its old order.
         exact_info: `info` is exact at every moment, not an estimate.
+        exact_attempts: an attempt is a handler run; a delivery that was released, or whose process ended before
+            its handler began, is not counted.
+        counts_crashes: a handler run that ended with its process is counted.
+        bounded: `max_length` is kept to the message; where it is not, it is approximate.
     """
 
     durable: bool = False
     shared: bool = False
     ordered: bool = True
+    returns_to_head: bool = True
     exact_info: bool = True
+    exact_attempts: bool = True
+    counts_crashes: bool = True
+    bounded: bool = True
+
+
+@frozen(kw_only=True)
+class QueueOptions:
+    """What may stand under a queue's `options` for every driver; a driver adds its own in a subclass.
+
+    Attributes:
+        max_length: how many messages may wait, ready or delayed; 0: the driver's default.
+        message_ttl: seconds from its publishing after which a message that no handler has begun is expired.
+    """
+
+    max_length: int = between(0, default=0)
+    message_ttl: Duration | None = between(0.001, default=None)
+
+
+@frozen(kw_only=True)
+class ConsumerOptions:
+    """What may stand under a consumer's `driver_options.<driver>`: nothing, unless a driver says otherwise."""
 
 
 @frozen(kw_only=True)
@@ -40,11 +70,32 @@ class QueueDeclaration:
 
     Attributes:
         name: the backend's name of the queue, unique within the driver.
-        options: the driver's own options; the driver refuses those it does not have (`Driver.check_options`).
+        options: an instance of the driver's `queue_options`.
+        dead_letter: the backend's name of its dead-letter queue, where that is on the same driver. For drivers whose
+            backend dead-letters by itself; `Queue` does it for everybody else.
     """
 
     name: str
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Any = QueueOptions()
+    dead_letter: str | None = None
+
+
+MessageState = Literal["ready", "delayed", "in_flight"]
+
+
+@frozen(kw_only=True)
+class StoredMessage:
+    """A message as `Driver.peek` finds it.
+
+    Attributes:
+        message: what is stored.
+        attempts: how many handler runs it has had.
+        state: `ready`, `delayed` or `in_flight`.
+    """
+
+    message: Message
+    attempts: int
+    state: MessageState
 
 
 @frozen(kw_only=True)
@@ -77,8 +128,8 @@ class Subscription(ABC):
 
     At most `credit` deliveries are unsettled at any time. Settling frees credit, and the driver delivers again.
 
-    The settling verbs do not wait for the backend: a driver with a network hands them to a thread of its own and
-    reports what fails through `Driver.open`'s `failed`; `flush` waits for them. Each delivery is claimed
+    `ack`, `nack` and `release` do not wait for the backend: a driver with a network hands them to a thread of its
+    own and reports what fails through `Driver.open`'s `failed`; `flush` waits for them. Each delivery is claimed
     (`Delivery.claim`) by the caller before it is settled, so the driver sees one settlement for each.
 
     Attributes:
@@ -112,8 +163,20 @@ class Subscription(ABC):
     def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
         """Take it out of this queue and put `message` into another one of the same driver, in one step.
 
+        A backend that has no such step puts it there before it takes it away here. May wait for the backend.
+
         Returns:
-            False if the other queue has no room or does not exist; the delivery is then still unsettled.
+            False if the other queue has no room or does not exist, or the backend did not answer in time; the
+            delivery is then still unsettled.
+        """
+
+    def note_start(self, delivery: Delivery) -> None:  # noqa: B027  (a backend that dies with us has no suspects)
+        """A handler is about to run for a delivery with `is_suspect`; return when the backend has that on record.
+
+        Should the process die now, the attempt counts. Only for suspects: nobody pays for it on a first delivery.
+
+        Raises:
+            DriverUnavailable: the backend is lost. The handler must not run; the delivery has gone back.
         """
 
     @abstractmethod
@@ -132,7 +195,10 @@ class Subscription(ABC):
         """
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  (a driver without a network has nothing to wait for)
-        """Wait until the backend has confirmed every settlement made so far; False if `timeout` seconds pass."""
+        """Wait until the backend has confirmed every settlement made so far.
+
+        False if `timeout` seconds pass, or if the backend was lost before.
+        """
         return True
 
 
@@ -144,27 +210,38 @@ class Driver(ABC):
     Args:
         name: its registry ID, for errors.
         config: what its entry says, an instance of its kind's config class.
+
+    Attributes:
+        features: how it differs from others.
+        queue_options: the attrs class of a queue's `options`.
+        consumer_options: the attrs class of a consumer's `driver_options.<driver>`.
+        requires: the library it imports when it opens, and what to install for it: `("redis", "noria[redis]")`.
     """
 
     features: ClassVar[Features] = Features()
+    queue_options: ClassVar[type[QueueOptions]] = QueueOptions
+    consumer_options: ClassVar[type[ConsumerOptions]] = ConsumerOptions
+    requires: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, name: str, config: Any = None) -> None:
         self.name = name
         self.config = config
 
     @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
-        """Problems of a queue's options for this driver: option name to what is wrong. No options by default."""
-        return dict.fromkeys(options, "the driver has no such option")
-
-    @classmethod
-    def check_consumer_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
-        """The same for a consumer's options. No options by default."""
-        return dict.fromkeys(options, "the driver has no such option for a consumer")
+    def from_entry(cls, entry: Entry, registry: Registry) -> Self:  # noqa: ARG003  (for those who refer to others)
+        """The driver that an entry declares. Connects to nothing."""
+        return cls(str(entry.id), entry.config)
 
     @abstractmethod
     def open(self, failed: Callable[[BaseException], None]) -> None:
-        """Connect. `failed` is called, from any thread, when the backend is lost later. Safe to call twice."""
+        """Connect. `failed` is called once, from any thread, when the backend is lost later. Safe to call twice.
+
+        It does not reconnect by itself: whoever hears of the failure closes it and opens it again.
+
+        Raises:
+            DriverUnavailable: the backend cannot be reached now; trying again makes sense.
+            DriverRefused: it can never work like this: wrong password, corrupt file, unknown virtual host.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -176,18 +253,25 @@ class Driver(ABC):
 
     @abstractmethod
     def declare(self, queue: QueueDeclaration) -> None:
-        """Create the queue, or take over its new options. Idempotent; keeps what is queued."""
+        """Create the queue, or take over its new options. Idempotent; keeps what is queued.
+
+        Raises:
+            DriverUnavailable: closed, or the backend is lost.
+            DriverRefused: the backend has it with options that cannot be changed; both sides are named.
+        """
 
     @abstractmethod
     def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
         """Store the messages; return when they are safe.
 
-        Waits for room up to `timeout` seconds (0: not at all).
+        Waits up to `timeout` seconds for room (0: not at all), and no longer than that, or the driver's own limit for
+        one answer if that is more, for the backend.
 
         Raises:
             QueueNotFound: never declared.
             QueueFull: the time was up; `.accepted` says how many of the messages, from the first, were stored.
-            DriverUnavailable: closed, or the backend is lost.
+            DriverUnavailable: closed, lost, or no answer in time; `.accepted` as far as it was confirmed. What was
+                not confirmed may have been stored all the same: published again, it is there twice.
         """
 
     @abstractmethod
@@ -210,6 +294,28 @@ class Driver(ABC):
 
         Raises:
             QueueNotFound: never declared.
+            DriverUnavailable: the backend is lost.
+        """
+
+    @abstractmethod
+    def purge(self, queue: str) -> int:
+        """Remove what is ready or delayed, not what is in flight; return how many messages that were.
+
+        Raises:
+            QueueNotFound: never declared.
+            DriverUnavailable: closed, or the backend is lost.
+        """
+
+    @abstractmethod
+    def peek(self, queue: str, limit: int) -> Sequence[StoredMessage]:
+        """The first `limit` messages, ready ones first in their order; none is taken and no attempt counts.
+
+        Where a backend can only be read by taking, they are taken and given back, and consumers may find them a
+        moment later or in another order; then delayed and in-flight ones are left out.
+
+        Raises:
+            QueueNotFound: never declared.
+            DriverUnavailable: closed, or the backend is lost.
         """
 
     def __enter__(self) -> Self:
@@ -218,3 +324,26 @@ class Driver(ABC):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+@frozen(kw_only=True)
+class DriverConfig(ServiceConfig):
+    """What every driver's entry has. A subclass names the driver that it configures.
+
+    @frozen(kw_only=True)
+    class ShelfConfig(DriverConfig):
+        driver = ShelfDriver
+        address: str
+
+    SHELF = Kind("queue.driver.shelf", ShelfConfig, check_driver)
+    """
+
+    driver: ClassVar[type[Driver]]
+
+
+def check_driver(entry: Entry, registry: Registry) -> Complaints:
+    """What is wrong with a driver's entry as far as every driver goes: its lifecycle, its missing library."""
+    yield from check_service(entry, registry)
+    requires = entry.config.driver.requires
+    if requires is not None and importlib.util.find_spec(requires[0]) is None:
+        yield "kind", f"{entry.kind} needs the library {requires[0]}: pip install '{requires[1]}'"

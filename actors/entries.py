@@ -5,62 +5,28 @@ that runs. Defaults and maxima are the seed's and those of Wippy's queue specifi
 """
 
 import ast
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import asdict, field, frozen
 
-from ..registry import Duration, Entry, EntryID, FileText, Kind, Registry, between, reference
+from ..registry import (
+    Duration,
+    Entry,
+    EntryID,
+    FileText,
+    Kind,
+    Registry,
+    between,
+    read_options,
+    reference,
+)
 from ..registry.wording import nearest
-from ..security import SecurityBlock, check_security_block
 from .codecs import CODECS, DEFAULT_CODEC
-from .driver import Driver, Features
-from .drivers.memory import MemoryDriver
+from .driver import Features
+from .drivers import DRIVER_KINDS
+from .lifecycle import Complaints, ServiceConfig, check_service
 from .supervision import Backoff
-
-Complaints = Iterator[tuple[str, str]]
-
-
-@frozen(kw_only=True)
-class RestartConfig:
-    """`restart:`: how a failed service is started again. `max_attempts: 0` means without limit."""
-
-    initial_delay: Duration = between(0, default=1.0)
-    max_delay: Duration = between(0, default=90.0)
-    backoff_factor: float = between(1, 1000, default=2.0)
-    jitter: float = between(0, 1, default=0.1)
-    max_attempts: int = between(0, default=0)
-
-    def backoff(self) -> Backoff:
-        """The delays between the attempts."""
-        return Backoff(**asdict(self))
-
-
-@frozen(kw_only=True)
-class Lifecycle:
-    """`lifecycle:`: when a service starts, what it needs, how it is restarted and as whom it acts."""
-
-    auto_start: bool | None = None
-    startup: Literal["required", "optional"] = "required"
-    requires: tuple[EntryID, ...] = reference(default=())
-    depends_on: tuple[EntryID, ...] = reference(default=())
-    start_timeout: Duration = between(0.001, default=10.0)
-    stop_timeout: Duration = between(0, default=10.0)
-    stable_threshold: Duration = between(0, default=5.0)
-    restart: RestartConfig = RestartConfig()
-    security: SecurityBlock | None = None
-
-
-@frozen(kw_only=True)
-class ServiceConfig:
-    """What every entry that runs as an actor has."""
-
-    lifecycle: Lifecycle = Lifecycle()
-
-
-@frozen(kw_only=True)
-class MemoryDriverConfig(ServiceConfig):
-    """`queue.driver.memory`: no options of its own, as the seed says."""
 
 
 @frozen(kw_only=True)
@@ -125,24 +91,13 @@ class PythonFunctionConfig:
     method: str = "handler"
 
 
-PLANNED_DRIVERS = frozenset({"amqp", "redis", "sqlite", "sqs"})
-DRIVERS: dict[str, type[Driver]] = {"queue.driver.memory": MemoryDriver}
-
-
 def short_name(driver_kind: str) -> str:
     """`memory` for `queue.driver.memory`."""
     return driver_kind.rpartition(".")[2]
 
 
-def _check_service(entry: Entry, registry: Registry) -> Complaints:
-    block = entry.config.lifecycle.security
-    if block is not None:
-        for path, message in check_security_block(block, entry, registry):
-            yield f"lifecycle.security.{path}" if path else "lifecycle.security", message
-
-
 def _check_queue(entry: Entry, registry: Registry) -> Complaints:
-    yield from _check_service(entry, registry)
+    yield from check_service(entry, registry)
     config: QueueConfig = entry.config
     if config.queue_name and not config.queue_name.strip():
         yield "queue_name", "expected a name, found only white space"
@@ -150,22 +105,24 @@ def _check_queue(entry: Entry, registry: Registry) -> Complaints:
         yield "codec", f"unknown codec {config.codec!r}, expected one of {', '.join(CODECS)}"
     if config.dead_letter is not None and config.dead_letter.queue == entry.id:
         yield "dead_letter.queue", "a queue cannot be its own dead-letter queue"
-    yield from _check_driver_names(config.driver_options)
+    yield from _check_driver_names(config.driver_options, registry)
     kind = registry[config.driver].kind
-    driver = DRIVERS.get(kind)
-    if driver is None:
-        return
-    name = short_name(kind)
-    for option, problem in driver.check_options(config.options_for(kind)).items():
-        own = option in config.driver_options.get(name, {})
-        yield f"driver_options.{name}.{option}" if own else f"options.{option}", problem
+    driver = registry[config.driver].config.driver
+    own = config.driver_options.get(short_name(kind), {})
+    for path, problem in read_options(config.options_for(kind), driver.queue_options)[1]:
+        steps = tuple(path)
+        where = ("driver_options", short_name(kind)) if steps and steps[0] in own else ("options",)
+        yield (*where, *steps), problem
     if driver.features.shared:
         yield from _check_unique_name(entry, registry, driver.features)
 
 
-def _check_driver_names(options: Mapping[str, Any]) -> Complaints:
+def _check_driver_names(options: Mapping[str, Any], registry: Registry) -> Complaints:
     """An application may carry options for drivers that it does not use now, but not for ones that nobody knows."""
-    known = sorted({short_name(kind) for kind in DRIVERS} | PLANNED_DRIVERS)
+    kinds = {kind.name for kind in DRIVER_KINDS} | {
+        entry.kind for entry in registry.find({".kind": "queue.driver.*"})
+    }
+    known = sorted({*map(short_name, kinds), "amqp", "redis", "sqlite", "sqs"})
     for name in options:
         if name not in known:
             near = nearest(name, known)
@@ -194,14 +151,14 @@ def backend_name(entry: Entry, features: Features) -> str:
 
 
 def _check_consumer(entry: Entry, registry: Registry) -> Complaints:
-    yield from _check_service(entry, registry)
+    yield from check_service(entry, registry)
     config: ConsumerConfig = entry.config
-    kind = registry[registry[config.queue].config.driver].kind
-    driver, name = DRIVERS.get(kind), short_name(kind)
-    yield from _check_driver_names(config.driver_options)
-    if driver is not None:
-        for option, problem in driver.check_consumer_options(config.driver_options.get(name, {})).items():
-            yield f"driver_options.{name}.{option}", problem
+    driver = registry[registry[config.queue].config.driver]
+    yield from _check_driver_names(config.driver_options, registry)
+    name = short_name(driver.kind)
+    given = config.driver_options.get(name, {})
+    for path, problem in read_options(given, driver.config.driver.consumer_options)[1]:
+        yield ("driver_options", name, *path), problem
 
 
 def _check_python_function(entry: Entry, registry: Registry) -> Complaints:  # noqa: ARG001
@@ -245,7 +202,7 @@ def _may_define(tree: ast.Module, method: str) -> bool:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("queue.driver.memory", MemoryDriverConfig, _check_service),
+    *DRIVER_KINDS,
     Kind("queue.queue", QueueConfig, _check_queue),
     Kind("queue.consumer", ConsumerConfig, _check_consumer),
     Kind("function.python", PythonFunctionConfig, _check_python_function),

@@ -9,7 +9,8 @@ are raised. Must not know: who raises them.
     │  ├─ QueueNotFound             .queue .nearest
     │  ├─ QueueFull                 .queue .accepted .timeout; retryable
     │  ├─ QueueUnavailable          .queue .timeout; retryable
-    │  ├─ DriverUnavailable         .driver .accepted; retryable
+    │  ├─ DriverUnavailable         .driver .problem .accepted; retryable
+    │  ├─ DriverRefused             .driver .problem; it can never work like this
     │  ├─ BodyRefused               .queue; the body or a header cannot be sent
     │  ├─ FunctionNotFound          .function .nearest
     │  ├─ FunctionBroken            .function .file .line
@@ -95,18 +96,35 @@ class QueueUnavailable(ActorsError):
 
 
 class DriverUnavailable(ActorsError):
-    """The driver is closed or has lost its backend.
+    """The driver is closed, has lost its backend, or got no answer in time.
 
     Attributes:
+        problem: what the backend or the network said; never a password.
         accepted: how many messages of the batch, from the first, were stored before.
     """
 
     retryable = True
 
-    def __init__(self, driver: str, *, accepted: int = 0) -> None:
+    def __init__(self, driver: str, problem: str = "", *, accepted: int = 0) -> None:
         self.driver = driver
+        self.problem = problem
         self.accepted = accepted
-        super().__init__(f"queue driver not started: {driver}")
+        super().__init__(
+            f"queue driver not available: {driver}: {problem}"
+            if problem
+            else f"queue driver not started: {driver}"
+        )
+
+
+class DriverRefused(ActorsError):
+    """The backend will never accept this: wrong credentials, a corrupt file, a queue with other arguments."""
+
+    retryable = False
+
+    def __init__(self, driver: str, problem: str) -> None:
+        self.driver = driver
+        self.problem = problem
+        super().__init__(f"queue driver refused: {driver}: {problem}")
 
 
 class BodyRefused(ActorsError):

@@ -44,6 +44,14 @@ class MessageDeadLettered(Event):
 
 
 @frozen(kw_only=True)
+class MessageExpired(Event):
+    """A message waited longer than its queue's `message_ttl`, and was dropped: the queue has no dead-letter queue."""
+
+    queue: str
+    message: str
+
+
+@frozen(kw_only=True)
 class WorkerStuck(Event):
     """A handler ignores that its time is up. Another worker took its place."""
 

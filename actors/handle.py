@@ -17,10 +17,10 @@ from ..security import CallContext, Check, Guard, Principal, Scope
 from ..security.context import enter, leave
 from .codecs import CodecError
 from .delivery import Delivery
-from .errors import AlreadySettled, HandlerTimeout, check_delay
+from .errors import AlreadySettled, DriverUnavailable, HandlerTimeout, check_delay
 from .events import MessageAcked
 from .function import Function
-from .outcome import ACK, Nack, Outcome, Rejection, outcome_of
+from .outcome import ACK, EXPIRED, Nack, Outcome, Rejection, outcome_of
 from .queue import Queue
 
 if TYPE_CHECKING:
@@ -209,16 +209,18 @@ class Handling:
 
     def _outcome(self, delivery: Delivery, context: HandlerContext) -> Outcome:
         binding = self._binding
-        if 0 < binding.max_attempts < delivery.attempt:
-            return Rejection("max_attempts", "its last attempt never ended: the worker was lost")
-        if not binding.is_always_allowed or binding.guard.audited:
-            denial = self._denial(delivery)
-            if denial is not None:
-                return denial
+        refusal = self._refusal(delivery)
+        if refusal is not None:
+            return refusal
         try:
             body = binding.decode(delivery.message.body)
         except CodecError as error:
             return Rejection("undecodable", str(error))
+        if delivery.is_suspect:
+            try:
+                delivery.subscription.note_start(delivery)
+            except DriverUnavailable as error:
+                return Nack(str(error))
         delivery.started = True
         token = enter(context)
         try:
@@ -231,6 +233,17 @@ class Handling:
         finally:
             leave(token)
         return ACK
+
+    def _refusal(self, delivery: Delivery) -> Rejection | None:
+        """Why no handler may have this delivery."""
+        binding = self._binding
+        if delivery.is_expired:
+            return Rejection(EXPIRED, "it waited longer than its queue's message_ttl")
+        if 0 < binding.max_attempts < delivery.attempt:
+            return Rejection("max_attempts", "its last attempt never ended: the worker was lost")
+        if not binding.is_always_allowed or binding.guard.audited:
+            return self._denial(delivery)
+        return None
 
     def _denial(self, delivery: Delivery) -> Rejection | None:
         decision = self._binding.check.decide(lambda: self._metadata(delivery))

@@ -11,6 +11,7 @@ from attrs import frozen
 from .errors import Reject, Retry
 
 MAX_ERROR_LENGTH = 2000
+EXPIRED = "expired"
 OURS = tuple(str(Path(__file__).parents[1] / package) for package in ("actors", "registry", "security"))
 
 

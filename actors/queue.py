@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..registry import Bus, EntryID, NoriaError
 from .codecs import Codec, CodecError
 from .delivery import Delivery, Headers, Message, new_message_id
 from .driver import Driver, QueueDeclaration, QueueInfo, Subscription
 from .errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
-from .events import MessageDeadLettered, MessageFailed
-from .outcome import Ack, Nack, Outcome, Rejection
+from .events import MessageDeadLettered, MessageExpired, MessageFailed
+from .outcome import EXPIRED, Ack, Nack, Outcome, Rejection
 from .supervision import Backoff
 
 LONGEST_WAIT = 3600.0
@@ -45,7 +45,7 @@ class QueueSettings:
 
     name: str
     codec: Codec
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Any
     redelivery: Backoff
     publish_timeout: float = 30.0
 
@@ -78,10 +78,18 @@ class Queue:
 
     def open(self) -> None:
         """Declare the queue to its driver and let publishers in."""
-        self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
+        self.driver.declare(self._declaration())
         with self._lock:
             self._is_open = self.is_declared = True
             self._changed.notify_all()
+
+    def _declaration(self) -> QueueDeclaration:
+        target = self.dead_letter.queue if self.dead_letter is not None else None
+        return QueueDeclaration(
+            name=self.name,
+            options=self._settings.options,
+            dead_letter=target.name if target is not None and target.driver is self.driver else None,
+        )
 
     def close(self) -> None:
         """Make publishers wait until the queue is opened again."""
@@ -258,7 +266,7 @@ class Queue:
 
     def _reject(self, delivery: Delivery, outcome: Rejection) -> None:
         if self.dead_letter is None:
-            self._redeliver(delivery, Nack(f"{outcome.reason}: {outcome.error}"))
+            self._give_up_without_dead_letter(delivery, outcome)
             return
         target = self.dead_letter.queue
         if self._move(delivery, self._as_dead_letter(delivery, outcome), target):
@@ -275,6 +283,14 @@ class Queue:
         else:
             problem = f"{outcome.reason}: {outcome.error} (kept: {target.id} is full or not running)"
             self._redeliver(delivery, Nack(problem))
+
+    def _give_up_without_dead_letter(self, delivery: Delivery, outcome: Rejection) -> None:
+        """What expired is dropped, as `message_ttl` asks; everything else is kept and retried, ever slower."""
+        if outcome.reason == EXPIRED:
+            delivery.subscription.ack((delivery,))
+            self._bus.emit(MessageExpired(queue=str(self.id), message=delivery.message.id))
+        else:
+            self._redeliver(delivery, Nack(f"{outcome.reason}: {outcome.error}"))
 
     def _as_dead_letter(self, delivery: Delivery, outcome: Rejection) -> Message:
         headers = {

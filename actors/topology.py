@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..registry import Bus, Entry, EntryID, Registry
+from ..registry import Bus, Entry, EntryID, Registry, read_options
 from ..security import Guard, Policies
 from .codecs import CODECS
 from .consumer import Consumer
-from .driver import Driver
-from .entries import DRIVERS, ConsumerConfig, Lifecycle, QueueConfig, ServiceConfig, backend_name
+from .driver import Driver, DriverConfig
+from .entries import ConsumerConfig, QueueConfig, backend_name
 from .function import Function
 from .functions.python import PythonFunctions
 from .handle import Binding
+from .lifecycle import Lifecycle, ServiceConfig
 from .queue import DeadLetter, Queue, QueueSettings
 from .services import DriverActor, Lease, QueueActor
 from .supervision import ChildSpec
@@ -39,9 +40,9 @@ class Topology:
         self.bus = bus
         self.policies = Policies.from_registry(registry)
         self.drivers: dict[EntryID, Driver] = {
-            entry.id: DRIVERS[entry.kind](str(entry.id), entry.config)
+            entry.id: entry.config.driver.from_entry(entry, registry)
             for entry in registry
-            if entry.kind in DRIVERS
+            if isinstance(entry.config, DriverConfig)
         }
         self.queues: dict[str, Queue] = {
             str(entry.id): self._queue(entry) for entry in registry if entry.kind == "queue.queue"
@@ -65,7 +66,9 @@ class Topology:
         settings = QueueSettings(
             name=backend_name(entry, driver.features),
             codec=CODECS[config.codec],
-            options=config.options_for(self.registry[config.driver].kind),
+            options=read_options(config.options_for(self.registry[config.driver].kind), driver.queue_options)[
+                0
+            ],
             redelivery=config.redelivery.backoff(),
             publish_timeout=config.publish_timeout,
         )

@@ -13,6 +13,7 @@ from .fields import between, reference
 from .ids import EntryID
 from .kinds import Kind, Kinds
 from .load import load, load_settings
+from .options import read_options
 from .problem import Problem
 from .registry import Registry
 from .values import Duration, FileText
@@ -34,5 +35,6 @@ __all__ = [
     "between",
     "load",
     "load_settings",
+    "read_options",
     "reference",
 ]

@@ -87,11 +87,9 @@ class Summary:
         ]
 
     def _is_durable(self, queue: str) -> bool:
-        from ..entries import DRIVERS
-
         registry = self.session.runtime.registry
-        driver = DRIVERS.get(registry[registry[queue].config.driver].kind)
-        return driver is None or driver.features.durable
+        durable: bool = registry[registry[queue].config.driver].config.driver.features.durable
+        return durable
 
 
 def _fed(feed: Feed) -> str:

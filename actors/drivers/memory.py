@@ -5,11 +5,13 @@ Knows: which queues there are. Must not know: how a queue keeps its messages (me
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from ..delivery import Delivery, Message
-from ..driver import Driver, QueueDeclaration, QueueInfo, Subscription
+from ..driver import Driver, DriverConfig, QueueDeclaration, QueueInfo, StoredMessage, Subscription
 from ..errors import QueueNotFound
 from .delays import Delays
 from .memory_queue import MemoryQueue
@@ -34,17 +36,9 @@ class MemoryDriver(Driver):
         super().__init__(name, config)
         self._queues: dict[str, MemoryQueue] = {}
         self._lock = threading.Lock()
+        self._clock = clock
         self._delays = Delays(clock)
         self._is_open = False
-
-    @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
-        """`max_length` is the only option: how many messages may wait; 0 means the default of 1000."""
-        problems = dict.fromkeys(options.keys() - {"max_length"}, "the memory driver only has max_length")
-        length = options.get("max_length", 0)
-        if isinstance(length, bool) or not isinstance(length, int) or length < 0:
-            problems["max_length"] = f"expected an integer from 0 (0: the default, 1000), found {length!r}"
-        return problems
 
     def open(self, failed: Callable[[BaseException], None]) -> None:  # noqa: ARG002  (memory is never lost)
         """Take messages again, and go on counting delays."""
@@ -63,16 +57,21 @@ class MemoryDriver(Driver):
         self._delays.close()
 
     def declare(self, queue: QueueDeclaration) -> None:
-        """Create the queue, or change its `max_length`; its messages stay."""
-        max_length = queue.options.get("max_length") or DEFAULT_MAX_LENGTH
+        """Create the queue, or change its `max_length` and `message_ttl`; its messages stay."""
+        max_length = queue.options.max_length or DEFAULT_MAX_LENGTH
         with self._lock:
             existing = self._queues.get(queue.name)
             if existing is not None:
-                existing.set_max_length(max_length)
+                existing.set_bounds(max_length, queue.options.message_ttl)
                 return
             made = MemoryQueue(
-                queue.name, max_length, driver_name=self.name, siblings=self._queues, delays=self._delays
+                queue.name,
+                driver_name=self.name,
+                siblings=self._queues,
+                delays=self._delays,
+                clock=self._clock,
             )
+            made.set_bounds(max_length, queue.options.message_ttl)
             if self._is_open:
                 made.open()
             self._queues[queue.name] = made
@@ -91,8 +90,23 @@ class MemoryDriver(Driver):
         """Exact figures."""
         return self._queue(queue).info()
 
+    def purge(self, queue: str) -> int:
+        """Remove what is ready or delayed."""
+        return self._queue(queue).purge()
+
+    def peek(self, queue: str, limit: int) -> Sequence[StoredMessage]:
+        """The first messages: ready, then delayed, then in flight."""
+        return self._queue(queue).peek(limit)
+
     def _queue(self, name: str) -> MemoryQueue:
         try:
             return self._queues[name]
         except KeyError:
             raise QueueNotFound(name) from None
+
+
+@frozen(kw_only=True)
+class MemoryConfig(DriverConfig):
+    """`queue.driver.memory`: no options of its own, as the seed says."""
+
+    driver = MemoryDriver

@@ -6,6 +6,8 @@ The law of this file: a message is put into its new place before it is taken out
 that dies between the two leaves it in both (delivered twice) and never in none (lost).
 """
 
+import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -16,7 +18,7 @@ from typing import ParamSpec, TypeVar
 from attrs import define
 
 from ..delivery import Delivery, Message
-from ..driver import QueueInfo, Subscription
+from ..driver import MessageState, QueueInfo, StoredMessage, Subscription
 from ..errors import DriverUnavailable, QueueFull
 from .delays import LONGEST_WAIT, Delays
 
@@ -33,6 +35,7 @@ class _Record:
     message: Message
     attempts: int = 0
     nacked_by: str = ""
+    expires: float = math.inf
 
 
 class MemoryQueue:
@@ -44,28 +47,30 @@ class MemoryQueue:
 
     Args:
         name: named in errors.
-        max_length: how many messages may wait, ready or delayed.
         driver_name: named in errors.
         siblings: the queues of the same driver, by name, for dead letters.
         delays: shared by the queues of a driver.
+        clock: monotonic seconds.
     """
 
     def __init__(
         self,
         name: str,
-        max_length: int,
         *,
         driver_name: str,
         siblings: "Mapping[str, MemoryQueue]",
         delays: Delays,
+        clock: Callable[[], float],
     ) -> None:
         self.siblings = siblings
         self._acked: deque[Delivery] = deque()
         self._driver_name = driver_name
         self._lock = threading.Lock()
         self._name = name
-        self._max_length = max_length
+        self._max_length = 0
+        self._message_ttl: float | None = None
         self._delays = delays
+        self._clock = clock
         self._room = threading.Condition(self._lock)
         self._waiting_publishers = 0
         self._is_open = False
@@ -124,9 +129,9 @@ class MemoryQueue:
         for subscription in tuple(self._subscriptions):
             subscription.close()
 
-    def set_max_length(self, max_length: int) -> None:
-        """From now on; a waiting publisher may go on."""
-        self.inside(self._set_max_length, max_length)
+    def set_bounds(self, max_length: int, message_ttl: float | None) -> None:
+        """How many messages may wait, ready or delayed, and how long each; a waiting publisher may go on."""
+        self.inside(self._set_bounds, max_length, message_ttl)
 
     def info(self) -> QueueInfo:
         """Exact figures."""
@@ -153,14 +158,22 @@ class MemoryQueue:
         """Its time has come."""
         self.inside(self._end_delay, record)
 
+    def purge(self) -> int:
+        """Remove what is ready or delayed."""
+        return self.inside(self._purge)
+
+    def peek(self, limit: int) -> list[StoredMessage]:
+        """Ready, then delayed, then in flight."""
+        return self.inside(self._peek, limit)
+
     # ---- inside --------------------------------------------------------------------------------------
 
     def _set_open(self, *, is_open: bool) -> None:
         self._is_open = is_open
         self._room.notify_all()
 
-    def _set_max_length(self, max_length: int) -> None:
-        self._max_length = max_length
+    def _set_bounds(self, max_length: int, message_ttl: float | None) -> None:
+        self._max_length, self._message_ttl = max_length, message_ttl
         self._room.notify_all()
 
     def _info(self) -> QueueInfo:
@@ -170,6 +183,29 @@ class MemoryQueue:
             delayed=len(self._delayed),
             consumer_count=sum(not subscription.paused for subscription in self._subscriptions),
         )
+
+    def _purge(self) -> int:
+        if not self._is_open:
+            raise DriverUnavailable(self._driver_name)
+        count = len(self._ready) + len(self._delayed)
+        self._ready.clear()
+        self._delayed.clear()
+        self._room.notify_all()
+        return count
+
+    def _peek(self, limit: int) -> list[StoredMessage]:
+        flying = [record for subscription in self._subscriptions for record in subscription.in_flight]
+        states: tuple[tuple[Iterable[_Record], MessageState], ...] = (
+            (self._ready, "ready"),
+            (self._delayed, "delayed"),
+            (flying, "in_flight"),
+        )
+        found = (
+            StoredMessage(message=record.message, attempts=record.attempts, state=state)
+            for records, state in states
+            for record in records
+        )
+        return list(itertools.islice(found, limit))
 
     def _publish(self, messages: Sequence[Message], timeout: float) -> None:
         if not self._is_open:
@@ -213,7 +249,8 @@ class MemoryQueue:
         return self._max_length - len(self._ready) - len(self._delayed)
 
     def _append(self, messages: Iterable[Message]) -> None:
-        self._ready.extend([_Record(message) for message in messages])
+        expires = math.inf if self._message_ttl is None else self._clock() + self._message_ttl
+        self._ready.extend([_Record(message, expires=expires) for message in messages])
 
     def _subscribe(self, subscription: "_MemorySubscription") -> "_MemorySubscription":
         if not self._is_open:
@@ -267,6 +304,8 @@ class MemoryQueue:
         for _ in range(count):
             record = ready[0]
             delivery = Delivery(record.message, subscription, record.attempts + 1, record)
+            if record.expires != math.inf:
+                delivery.is_expired = self._clock() >= record.expires
             in_flight[record] = delivery
             taken.append(delivery)
             ready.popleft()

@@ -11,7 +11,7 @@ from hypothesis.stateful import (
 )
 
 from noria.actors.delivery import Message, new_message_id
-from noria.actors.driver import QueueDeclaration, Subscription
+from noria.actors.driver import QueueDeclaration, QueueOptions, Subscription
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.errors import QueueFull
 
@@ -36,8 +36,8 @@ class QueueModel(RuleBasedStateMachine):
     @initialize(length=strategies.integers(1, 8), credit=strategies.integers(1, 5))
     def declare(self, length: int, credit: int) -> None:
         self.length, self.credit = length, credit
-        self.driver.declare(QueueDeclaration(name="tasks", options={"max_length": length}))
-        self.driver.declare(QueueDeclaration(name="dead", options={"max_length": 3}))
+        self.driver.declare(QueueDeclaration(name="tasks", options=QueueOptions(max_length=length)))
+        self.driver.declare(QueueDeclaration(name="dead", options=QueueOptions(max_length=3)))
 
     def teardown(self) -> None:
         self.driver.close()

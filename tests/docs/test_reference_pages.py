@@ -14,8 +14,9 @@ import attrs
 import pytest
 import yaml
 
-from noria.actors import DrainReport, Runtime, entries
+from noria.actors import DrainReport, Runtime, entries, lifecycle
 from noria.actors.driver import Driver, Subscription
+from noria.actors.drivers import memory
 from noria.actors.settings import Settings
 from noria.registry import ConfigurationError, Event, NoriaError
 from noria.registry.fields import BETWEEN
@@ -66,12 +67,12 @@ def is_ours(cls: type) -> bool:
 # ---- queues ----------------------------------------------------------------------------------------------
 
 TABLES = [
-    ("queue.driver.memory", "", entries.MemoryDriverConfig),
+    ("queue.driver.memory", "", memory.MemoryConfig),
     ("queue.queue", "", entries.QueueConfig),
     ("queue.consumer", "", entries.ConsumerConfig),
     ("function.python", "", entries.PythonFunctionConfig),
-    ("lifecycle", "", entries.Lifecycle),
-    ("lifecycle", "`restart`, for a service", entries.RestartConfig),
+    ("lifecycle", "", lifecycle.Lifecycle),
+    ("lifecycle", "`restart`, for a service", lifecycle.RestartConfig),
     ("Attempts and redelivery", "", entries.RedeliveryConfig),
     ("Dead letters", "", entries.DeadLetterConfig),
 ]

@@ -14,13 +14,13 @@ import pytest
 import yaml
 from attrs import frozen
 
-from noria.actors import Runtime, entries
-from noria.actors.driver import Features
+from noria.actors import Runtime
+from noria.actors.drivers import DriverConfig, Features, QueueOptions, check_driver
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.errors import QueueFull, StopIncomplete
 from noria.actors.events import MessageAcked, MessageDeadLettered, MessageFailed
 from noria.actors.supervision.events import ChildStarted
-from noria.registry import ConfigurationError, Kind
+from noria.registry import ConfigurationError, Duration, Kind
 
 PATIENCE = 20.0
 ENGLISH = (Path(__file__).parent / "queue.en.txt").read_text(encoding="utf-8")
@@ -320,32 +320,37 @@ def test_drivers_that_are_planned_are_not_there_yet_and_say_so(problems, planned
 
 
 @frozen(kw_only=True)
-class ShelfConfig(entries.ServiceConfig):
-    """A driver's entry that has a field of its own, as one with a server would have an address."""
+class ShelfOptions(QueueOptions):
+    """Options that the memory driver does not have."""
 
-    address: str = "shelf://1"
+    durable: bool = False
+    ttl: Duration = 0.0
 
 
 class ShelfDriver(MemoryDriver):
-    """Another driver, with options that the memory driver does not have. It notes what it is told."""
+    """Another driver. It notes what it is told."""
 
     features = Features(shared=True)
-    OPTIONS = ("durable", "max_length", "ttl")
+    queue_options = ShelfOptions
 
     def __init__(self, name: str, config: Any = None) -> None:
         super().__init__(name, config)
         self.declared: dict[str, Any] = {}
 
-    @classmethod
-    def check_options(cls, options):
-        return {option: "the shelf has no such option" for option in options if option not in cls.OPTIONS}
-
     def declare(self, queue):
-        self.declared[queue.name] = dict(queue.options)
+        self.declared[queue.name] = queue.options
         super().declare(queue)
 
 
-SHELF = Kind("queue.driver.shelf", ShelfConfig)
+@frozen(kw_only=True)
+class ShelfConfig(DriverConfig):
+    """A driver's entry that has a field of its own, as one with a server would have an address."""
+
+    driver = ShelfDriver
+    address: str = "shelf://1"
+
+
+SHELF = Kind("queue.driver.shelf", ShelfConfig, check_driver)
 
 
 def test_a_queue_and_a_consumer_stay_as_they_are_when_the_driver_is_another_one(run, probe, monkeypatch):
@@ -353,7 +358,6 @@ def test_a_queue_and_a_consumer_stay_as_they_are_when_the_driver_is_another_one(
 
     The page's own queue and consumer, letter by letter; only the driver's entry is changed.
     """
-    monkeypatch.setitem(entries.DRIVERS, SHELF.name, ShelfDriver)
     definition = WHOLE.replace("kind: queue.driver.memory", "kind: queue.driver.shelf\n  address: shelf://2")
     assert BLOCKS["tasks"] in definition
     assert BLOCKS["task_consumer"] in definition
@@ -393,9 +397,7 @@ def test_options_are_an_optional_map_for_the_driver(run, problems, monkeypatch):
     """Seed: "options Map No Driver-specific options" """
     assert run(WHOLE, RECORD).registry[TASKS].config.options == {}
     assert "options: expected a mapping" in problems(WHOLE, "tasks:options=7")
-    assert "options.durable: the memory driver only has max_length" in problems(
-        WHOLE, "tasks:options.durable=true"
-    )
+    assert "options.durable: unknown field" in problems(WHOLE, "tasks:options.durable=true")
 
 
 def test_the_memory_driver_is_not_configured(problems):
@@ -414,13 +416,12 @@ def test_another_driver_has_options_of_its_own(run, monkeypatch):
 
     Shown by a driver of this test's, for those three are not there yet: its options reach it as they are written.
     """
-    monkeypatch.setitem(entries.DRIVERS, SHELF.name, ShelfDriver)
     options = ("tasks:options.durable=true", "tasks:options.max_length=7", "tasks:options.ttl=1h")
 
     runtime = run(WHOLE, RECORD, "memory_driver:kind=queue.driver.shelf", *options, kinds=[SHELF])
 
     driver = runtime._topology.queues[TASKS].driver
-    assert driver.declared == {"tasks": {"durable": True, "max_length": 7, "ttl": "1h"}}
+    assert driver.declared == {"tasks": ShelfOptions(durable=True, max_length=7, ttl=3600.0)}
 
 
 # ---- consumer --------------------------------------------------------------------------------------------

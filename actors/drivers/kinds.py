@@ -1,0 +1,10 @@
+"""The drivers that come with noria, by the name of their kind.
+
+Knows: their config classes, which import no client library. Must not know: how any of them works.
+"""
+
+from ...registry import Kind
+from ..driver import check_driver
+from .memory import MemoryConfig
+
+DRIVER_KINDS: tuple[Kind, ...] = (Kind("queue.driver.memory", MemoryConfig, check_driver),)
