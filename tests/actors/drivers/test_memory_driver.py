@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from noria.actors.delivery import Message
-from noria.actors.driver import QueueDeclaration, QueueOptions
+from noria.actors.driver import QueueDeclaration
 from noria.actors.drivers.memory import MemoryDriver
 
 
@@ -68,7 +68,7 @@ def test_the_delay_thread_ends_with_the_driver():
 def test_a_signal_in_a_publishing_thread_never_leaves_the_queue_locked():
     """A Ctrl-C may come at any moment, between taking a lock and being bound to give it back, too."""
     with MemoryDriver() as driver:
-        driver.declare(QueueDeclaration(name="q", options=QueueOptions(max_length=1_000_000)))
+        driver.declare(QueueDeclaration(name="q"))
         interrupted = 0
         armed = []
 
@@ -85,7 +85,7 @@ def test_a_signal_in_a_publishing_thread_never_leaves_the_queue_locked():
                     armed.append(True)
                     while True:
                         driver.publish("q", [Message("m", b"", {})], 0)
-                        driver.info("q")
+                        driver.purge("q")
                 except KeyboardInterrupt:
                     interrupted += 1
         finally:
