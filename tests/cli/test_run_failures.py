@@ -91,6 +91,9 @@ def test_until_idle_does_not_feed_a_full_queue_that_nobody_will_empty(run, optio
 def test_without_until_idle_the_program_goes_on_and_exits_1_at_the_end(start, optional_worker):
     running = start(*optional_worker)
     running.wait_for("ChildGaveUp", "stderr")
+    # Input is only read when the start is over; a signal before that would end it without a word.
+    running.say("no JSON")
+    running.wait_for("BadLine", "stderr")
     running.signal(signal.SIGTERM)
     code, _, stderr = running.end()
 
