@@ -1,15 +1,24 @@
 """The servers of the tests do what the tests of the drivers expect of them."""
 
+import contextlib
+import os
+import socket
 import ssl
+import subprocess
+import sys
+import textwrap
 import threading
 import uuid
+from pathlib import Path
 
 import boto3
 import pika
 import pytest
 import redis
 from pika.adapters.blocking_connection import BlockingChannel
-from servers import NotStarted, RabbitServer, RedisServer
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from servers import NotStarted, RabbitServer, RedisServer, TcpProxy
 
 PATIENCE = 20.0
 
@@ -54,7 +63,8 @@ def test_redis_with_a_password_wants_it(new_redis_server):
     server = new_redis_server(password="sesame")
     with redis_client(server) as client:
         assert client.ping()
-    with redis.Redis(port=server.port) as stranger, pytest.raises(redis.AuthenticationError):
+    once = Retry(NoBackoff(), 0)
+    with redis.Redis(port=server.port, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
         stranger.ping()
 
 
@@ -91,24 +101,25 @@ def test_rabbit_serves_all_tests(rabbit_server: RabbitServer, queue_name):
 
 
 def test_an_alarm_of_rabbit_blocks_publishers_until_it_is_cleared(rabbit_server: RabbitServer, queue_name):
-    channel = channel_of(rabbit_server.url)
+    connection = pika.BlockingConnection(pika.URLParameters(rabbit_server.url))
+    channel = connection.channel()
     channel.queue_declare(queue_name)
-    blocked, unblocked = [], threading.Event()
-    channel.connection.add_on_connection_blocked_callback(lambda *_: blocked.append(True))
-    channel.connection.add_on_connection_unblocked_callback(lambda *_: unblocked.set())
+    seen = []
+    connection.add_on_connection_blocked_callback(lambda *_: seen.append("blocked"))
+    connection.add_on_connection_unblocked_callback(lambda *_: seen.append("unblocked"))
 
     rabbit_server.set_alarm()
     try:
-        publish = pika.BasicProperties(delivery_mode=2)
-        threading.Thread(target=rabbit_server.clear_alarm, daemon=True).start()
-        channel.basic_publish("", queue_name, b"late", publish)
+        channel.basic_publish("", queue_name, b"late")
+        connection.process_data_events(PATIENCE)
+        assert seen == ["blocked"]
     finally:
         rabbit_server.clear_alarm()
-    channel.connection.process_data_events(0)
+    connection.process_data_events(PATIENCE)
 
-    assert blocked
+    assert seen == ["blocked", "unblocked"]
     assert channel.basic_get(queue_name, auto_ack=True)[2] == b"late"
-    channel.connection.close()
+    connection.close()
 
 
 def test_users_and_vhosts_of_rabbit(rabbit_server: RabbitServer, queue_name):
@@ -165,3 +176,254 @@ def test_moto_serves_all_tests_and_keeps_its_queues_over_a_restart(moto_server, 
 
     assert client.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "hello"
     client.close()
+
+
+class Echo:
+    """A server that says again what it hears, as long as the test lasts."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(ConnectionResetError):
+            while text := connection.recv(65_536):
+                connection.sendall(text)
+
+    def close(self) -> None:
+        # Shutting down is what wakes `accept`; closing alone does not.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy(proxy_to):
+    echo = Echo()
+    yield proxy_to(echo.port)
+    echo.close()
+
+
+@pytest.fixture
+def caller(proxy):
+    with connected(proxy) as connection:
+        yield connection
+
+
+def connected(proxy: TcpProxy) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
+    proxy.wait_for_connections(1)
+    return connection
+
+
+def said_again(connection: socket.socket, text: bytes) -> bytes:
+    connection.sendall(text)
+    return heard(connection, len(text))
+
+
+def heard(connection: socket.socket, size: int) -> bytes:
+    answer = b""
+    while len(answer) < size:
+        part = connection.recv(65_536)
+        assert part, f"the connection ended after {len(answer)} of {size} bytes"
+        answer += part
+    return answer
+
+
+def test_a_proxy_passes_everything_on_in_both_directions(proxy, caller):
+    text = os.urandom(3_000_000)
+    sender = threading.Thread(target=caller.sendall, args=(text,), daemon=True)
+    sender.start()
+
+    assert heard(caller, len(text)) == text
+    sender.join()
+    caller.shutdown(socket.SHUT_WR)
+    assert caller.recv(1) == b""
+    proxy.wait_for_connections(0)
+
+
+def test_a_cut_resets_connections_and_new_ones_are_welcome(proxy, caller):
+    assert said_again(caller, b"before") == b"before"
+    proxy.cut()
+
+    assert proxy.connections == 0
+    with pytest.raises(ConnectionResetError):
+        caller.recv(1)
+    with connected(proxy) as other:
+        assert said_again(other, b"after") == b"after"
+
+
+def test_a_proxy_that_refuses_keeps_who_is_there_and_accepts_again_on_its_port(proxy, caller):
+    proxy.refuse()
+    with pytest.raises(ConnectionRefusedError):
+        connected(proxy)
+    assert said_again(caller, b"still here") == b"still here"
+    proxy.accept()
+
+    with socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) as other:
+        assert said_again(other, b"back") == b"back"
+
+
+def test_a_frozen_proxy_passes_nothing_until_it_thaws(proxy, caller):
+    proxy.freeze()
+    caller.sendall(b"held")
+    caller.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        caller.recv(1)
+    caller.settimeout(PATIENCE)
+    proxy.thaw()
+
+    assert heard(caller, 4) == b"held"
+
+
+def test_a_frozen_connection_can_be_cut(proxy, caller):
+    proxy.freeze()
+    caller.sendall(b"lost")
+    proxy.cut()
+
+    with pytest.raises(ConnectionResetError):
+        caller.recv(1)
+
+
+def test_a_slow_proxy_delays_what_it_passes_on(proxy, caller):
+    proxy.slow(3600)
+    caller.sendall(b"late")
+    caller.settimeout(0.05)
+
+    with pytest.raises(TimeoutError):
+        caller.recv(1)
+
+
+def test_a_proxy_whose_target_is_gone_resets_who_connects(proxy_to):
+    echo = Echo()
+    proxy = proxy_to(echo.port)
+    echo.close()
+
+    caller = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
+    with caller, pytest.raises(ConnectionResetError):
+        caller.recv(1)
+
+
+def test_the_lines_of_a_process_are_records(start_process):
+    process = start_process(
+        """
+        import json, os, sys
+        print(json.dumps({"heard": sys.argv[1:], "told": os.environ["TOLD"]}), flush=True)
+        print("no JSON", flush=True)
+        """,
+        "one",
+        2,
+        TOLD="yes",
+    )
+
+    assert process.wait() == 0
+    assert process.lines == [{"heard": ["one", "2"], "told": "yes"}, "no JSON"]
+
+
+def test_a_process_that_ends_too_early_shows_its_errors(start_process):
+    process = start_process("raise SystemExit('no luck')")
+
+    with pytest.raises(AssertionError, match="no luck"):
+        process.wait_for_line("never")
+
+
+COUNTS = """
+    import itertools
+    for number in itertools.count():
+        print(number, flush=True)
+"""
+
+
+def test_a_killed_process_is_gone_and_its_lines_stay(start_process):
+    process = start_process(COUNTS)
+    process.wait_for(lambda lines: len(lines) > 100)
+    process.kill()
+
+    assert not process.is_running
+    assert process.wait() == -9
+    assert process.lines == list(range(len(process.lines)))
+
+
+def test_a_paused_process_goes_on_where_it_was(start_process):
+    process = start_process(COUNTS)
+    process.wait_for_line(10)
+    process.pause()
+    reached = len(process.lines)
+    process.resume()
+
+    process.wait_for(lambda lines: len(lines) > reached + 1000)
+
+
+def test_a_terminated_process_may_say_goodbye(start_process):
+    process = start_process(
+        """
+        import signal
+        signal.signal(signal.SIGTERM, lambda *_: print("goodbye", flush=True) or exit(3))
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+        """
+    )
+    process.wait_for_line("ready")
+    process.terminate()
+
+    assert process.wait() == 3
+    assert process.lines == ["ready", "goodbye"]
+
+
+def test_no_server_outlives_a_killed_test_run(start_process, tmp_path):
+    """The test run itself is played by a process: it starts Redis and is killed."""
+    run = start_process(
+        """
+        import signal, sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        from servers import RedisServer
+        server = RedisServer(Path(sys.argv[2]))
+        server.start()
+        print(server.port, flush=True)
+        signal.pause()
+        """,
+        Path(__file__).parent,
+        tmp_path / "redis",
+    )
+    (port,) = run.wait_for(lambda lines: len(lines) == 1)
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as witness:
+        run.kill()
+
+        assert_ends(witness)
+
+
+def assert_ends(connection: socket.socket) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        assert connection.recv(1) == b""
+
+
+ABSENT = """
+    def test_one(redis_server): ...
+    def test_two(new_rabbit_server): ...
+"""
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("0", "2 skipped"), ("1", "2 errors")])
+def test_an_absent_server_skips_and_is_an_error_where_servers_are_required(tmp_path, required, outcome):
+    (tmp_path / "test_absent.py").write_text(textwrap.dedent(ABSENT))
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rsE", "-p", "servers.fixtures", "--rootdir", tmp_path, tmp_path],
+        env={"PATH": "", "PYTHONPATH": str(Path(__file__).parent), "NORIA_REQUIRE_SERVERS": required},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert outcome in finished.stdout
+    assert "apt-get install redis-server" in finished.stdout

@@ -7,7 +7,9 @@ Knows: how each server is started, asked and stopped on this machine. Must not k
 
 from .child import Child, NotStarted
 from .moto import MotoServer
+from .process import Process
+from .proxy import TcpProxy
 from .rabbit import RabbitServer
 from .redis import RedisServer
 
-__all__ = ["Child", "MotoServer", "NotStarted", "RabbitServer", "RedisServer"]
+__all__ = ["Child", "MotoServer", "NotStarted", "Process", "RabbitServer", "RedisServer", "TcpProxy"]

@@ -18,7 +18,7 @@ POLL = 0.05
 LOG_TAIL = 4000
 
 # It reads until its parent is gone, however that happened, and then kills the group it was told.
-GUARD = 'read -r _; kill -KILL -- "-$1"'
+GUARD = 'read -r _; kill -s KILL -- "-$1"'
 
 
 class NotStarted(Exception):

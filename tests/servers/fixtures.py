@@ -6,6 +6,7 @@ Knows: pytest, and what to install when a server is missing. Must not know: who 
 import importlib.util
 import os
 import shutil
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ import pytest
 
 from .child import Server
 from .moto import MotoServer
+from .process import Process
+from .proxy import TcpProxy
 from .rabbit import RabbitServer, script
 from .redis import RedisServer
 
@@ -84,6 +87,40 @@ def new_rabbit_server(tmp_path: Path) -> Iterator[Callable[..., RabbitServer]]:
     """`new_rabbit_server(tls=True, ...)`: one that this test may stop, kill and restart; it takes seconds to boot."""
     need_rabbit()
     yield from factory(RabbitServer, tmp_path / "rabbit")
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[int], TcpProxy]]:
+    """`proxy_to(server.port)`: a way to this port of loopback that the test can cut, freeze and slow."""
+    made: list[TcpProxy] = []
+
+    def make(port: int) -> TcpProxy:
+        made.append(TcpProxy(port))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """`start_process(script, *arguments, VARIABLE="value")`: a path, or the text of a program; killed after the test."""
+    made: list[Process] = []
+
+    def start(script: str | Path, *arguments: object, **environment: str) -> Process:
+        folder = tmp_path / "processes" / str(len(made))
+        folder.mkdir(parents=True)
+        if isinstance(script, str):
+            path = folder / "program.py"
+            path.write_text(textwrap.dedent(script))
+            script = path
+        made.append(Process(script, *arguments, folder=folder, environment=environment))
+        return made[-1]
+
+    yield start
+    for process in made:
+        process.kill()
 
 
 def running(server: S) -> Iterator[S]:

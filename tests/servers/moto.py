@@ -29,7 +29,11 @@ class MotoServer:
 
     def start(self) -> None:
         """Not by moto's own class, which never closes the port it listened on."""
-        from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+        from moto.moto_server.werkzeug_app import (
+            DomainDispatcherApplication,
+            MotoRequestHandler,
+            create_backend_app,
+        )
         from werkzeug.serving import make_server
 
         application = DomainDispatcherApplication(create_backend_app)
