@@ -22,7 +22,7 @@ from ..registry import (
     reference,
 )
 from ..registry.wording import nearest
-from .codecs import CODECS, DEFAULT_CODEC
+from .codecs import DEFAULT_CODEC, what_is_wrong_with
 from .driver import Features
 from .drivers import DRIVER_KINDS
 from .lifecycle import Complaints, ServiceConfig, check_service
@@ -101,8 +101,7 @@ def _check_queue(entry: Entry, registry: Registry) -> Complaints:
     config: QueueConfig = entry.config
     if config.queue_name and not config.queue_name.strip():
         yield "queue_name", "expected a name, found only white space"
-    if config.codec not in CODECS:
-        yield "codec", f"unknown codec {config.codec!r}, expected one of {', '.join(CODECS)}"
+    yield from _check_codec(config, registry)
     if config.dead_letter is not None and config.dead_letter.queue == entry.id:
         yield "dead_letter.queue", "a queue cannot be its own dead-letter queue"
     yield from _check_driver_names(config.driver_options, registry)
@@ -115,6 +114,20 @@ def _check_queue(entry: Entry, registry: Registry) -> Complaints:
         yield (*where, *steps), problem
     if driver.features.shared:
         yield from _check_unique_name(entry, registry, driver.features)
+
+
+def _check_codec(config: QueueConfig, registry: Registry) -> Complaints:
+    problem = what_is_wrong_with(config.codec)
+    if problem is not None:
+        yield "codec", problem
+    elif config.dead_letter is not None:
+        target = config.dead_letter.queue
+        other = registry[target].config.codec
+        if other != config.codec:
+            yield (
+                "dead_letter.queue",
+                f"a dead letter keeps its bytes: this queue writes {config.codec}, and {target} reads {other}",
+            )
 
 
 def _check_driver_names(options: Mapping[str, Any], registry: Registry) -> Complaints:

@@ -332,7 +332,7 @@ def test_waiting_for_idleness_ends_when_somebody_stops_the_runtime(start, probe)
         (
             "driver: memory}",
             "driver: memory, codec: json}",
-            "unknown codec 'json', expected one of json/plain",
+            "unknown codec 'json'; did you mean json/plain?",
         ),
         (
             "driver: memory}",
