@@ -27,6 +27,7 @@ format: $(VENV)/installed ## let ruff format and fix
 
 bench: $(VENV)/installed ## ratios against limits measured in the same run
 	$(BIN)/python tests/bench/run.py
+	$(BIN)/python tests/bench/brokers.py
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

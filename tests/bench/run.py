@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Self
 
 import pykka
+from table import Table
 
 from noria.actors import Runtime
 
@@ -231,32 +232,6 @@ def thousand_workers() -> dict[str, float]:
 
 
 # ---- the table ------------------------------------------------------------------------------------------
-
-
-class Table:
-    """Rows of: what, median ratio (range), bar, and the figures behind it."""
-
-    def __init__(self) -> None:
-        self.failed = False
-        print("| what | measured | range | bar | |\n| --- | --- | --- | --- | --- |")
-
-    def row(
-        self,
-        what: str,
-        values: list[float],
-        bar: float | None = None,
-        *,
-        at_least: bool = False,
-        note: str = "",
-    ) -> None:
-        median = statistics.median(values)
-        good = bar is None or (median >= bar if at_least else median <= bar)
-        self.failed |= not good
-        limit = "" if bar is None else f"{'>=' if at_least else '<='} {bar:g}{'' if good else ' MISSED'}"
-        print(
-            f"| {what} | {median:.2f} | {min(values):.2f} to {max(values):.2f} | {limit} | {note} |",
-            flush=True,
-        )
 
 
 def micro(cost: Cost, count: int) -> str:
