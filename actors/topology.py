@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..registry import Bus, Entry, EntryID, Registry, read_options
+from ..registry import Bus, Entry, EntryID, Registry
 from ..security import Guard, Policies
-from .codecs import CODECS
+from .access import drivers_of, queues_of
 from .consumer import Consumer
-from .driver import Driver, DriverConfig
-from .entries import ConsumerConfig, QueueConfig, backend_name
+from .entries import ConsumerConfig
 from .function import Function
 from .functions.python import PythonFunctions
 from .handle import Binding
 from .lifecycle import Lifecycle, ServiceConfig
-from .queue import DeadLetter, Queue, QueueSettings
 from .services import DriverActor, Lease, QueueActor
 from .supervision import ChildSpec
 from .supervision.restart import needed_by
@@ -39,15 +37,8 @@ class Topology:
         self.guard = guard
         self.bus = bus
         self.policies = Policies.from_registry(registry)
-        self.drivers: dict[EntryID, Driver] = {
-            entry.id: entry.config.driver.from_entry(entry, registry)
-            for entry in registry
-            if isinstance(entry.config, DriverConfig)
-        }
-        self.queues: dict[str, Queue] = {
-            str(entry.id): self._queue(entry) for entry in registry if entry.kind == "queue.queue"
-        }
-        self._connect_dead_letters()
+        self.drivers = drivers_of(registry)
+        self.queues = queues_of(registry, self.drivers, bus)
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
         self.consumers: dict[str, list[str]] = defaultdict(list)
@@ -59,27 +50,6 @@ class Topology:
         self._leases: dict[EntryID, Lease] = defaultdict(Lease)
         self.functions: dict[str, Function] = {}
         self._python = PythonFunctions()
-
-    def _queue(self, entry: Entry) -> Queue:
-        config: QueueConfig = entry.config
-        driver = self.drivers[config.driver]
-        settings = QueueSettings(
-            name=backend_name(entry, driver.features),
-            codec=CODECS[config.codec],
-            options=read_options(config.options_for(self.registry[config.driver].kind), driver.queue_options)[
-                0
-            ],
-            redelivery=config.redelivery.backoff(),
-            publish_timeout=config.publish_timeout,
-        )
-        return Queue(entry.id, driver, settings, self.bus)
-
-    def _connect_dead_letters(self) -> None:
-        for queue in self.queues.values():
-            config: QueueConfig = self.registry[queue.id].config
-            if config.dead_letter is not None:
-                target = self.queues[str(config.dead_letter.queue)]
-                queue.dead_letter = DeadLetter(queue=target, max_attempts=config.dead_letter.max_attempts)
 
     def load_functions(self) -> None:
         """Import every handler.
