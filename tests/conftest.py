@@ -24,6 +24,7 @@ def make_importable(package: Path) -> None:
 
 
 make_importable(Path(__file__).parent / "servers")
+make_importable(Path(__file__).parent / "reliability")
 pytest_plugins = ["servers.fixtures"]
 
 # How long an example takes says nothing on a shared machine.
