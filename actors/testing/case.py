@@ -31,10 +31,15 @@ class DriverCase:
         pytest.fail("define the fixture make_driver: it returns a callable that makes a driver")
 
     @pytest.fixture
+    def lease(self) -> float:
+        """After how many seconds a backend returns what a dead process held, as set up in the tests; 0: at once."""
+        return 0.0
+
+    @pytest.fixture
     def abandon(self) -> DoTo:
         """Lets a driver die as with its process: no farewell, no heartbeats, connections shut, locks gone.
 
-        Its leases should be short in the tests, for they have to run out.
+        Its leases have to run out: make them short. It is closed later all the same, which must not hang.
         """
         pytest.skip("its tests do not say how it dies: define the fixture abandon")
 

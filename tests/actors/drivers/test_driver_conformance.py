@@ -4,6 +4,7 @@
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from attrs import frozen
@@ -21,11 +22,13 @@ class Backend:
         make: an unopened driver. Called again in the same test, it makes another one on the same backend.
         abandon: lets a driver die as with its process (DriverConformance.abandon).
         cut: takes its backend away (DriverConformance.cut).
+        lease: after how many seconds a dead one's deliveries return (DriverConformance.lease).
     """
 
     make: Callable[[pytest.FixtureRequest], Driver]
-    abandon: Callable[[Driver], None] | None = None
-    cut: Callable[[Driver], None] | None = None
+    abandon: Callable[[pytest.FixtureRequest, Driver], None] | None = None
+    cut: Callable[[pytest.FixtureRequest, Driver], None] | None = None
+    lease: float = 0.0
 
 
 # A driver of ours adds its line here, its functions above, and its name to BUILT_IN_DRIVERS in tests/conftest.py.
@@ -51,9 +54,17 @@ class TestDriver(DriverConformance):
         return lambda: backend.make(request)
 
     @pytest.fixture
-    def abandon(self, backend, driver_name):
-        return backend.abandon or pytest.skip(f"nothing says how {driver_name} dies")
+    def lease(self, backend):
+        return backend.lease
 
     @pytest.fixture
-    def cut(self, backend, driver_name):
-        return backend.cut or pytest.skip(f"nothing says how {driver_name} loses its backend")
+    def abandon(self, backend, driver_name, request):
+        if backend.abandon is None:
+            pytest.skip(f"nothing says how {driver_name} dies")
+        return partial(backend.abandon, request)
+
+    @pytest.fixture
+    def cut(self, backend, driver_name, request):
+        if backend.cut is None:
+            pytest.skip(f"nothing says how {driver_name} loses its backend")
+        return partial(backend.cut, request)
