@@ -185,6 +185,30 @@ def find_entry(registry: Registry, wanted: str) -> Entry:
         ) from error
 
 
+def find_queue(registry: Registry, wanted: str) -> Entry:
+    """The queue of a full ID, or of a bare name when only one queue has it.
+
+    Raises:
+        click.UsageError: there is none, or there are several; says which is nearest.
+    """
+    queues = [entry for entry in registry if entry.kind == "queue.queue"]
+    named = [entry for entry in queues if wanted in (str(entry.id), entry.id.name)]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        listed = ", ".join(str(entry.id) for entry in named)
+        raise click.UsageError(f"ambiguous queue, use its full ID: {listed}")
+    others = [entry for entry in registry if wanted in (str(entry.id), entry.id.name)]
+    if others:
+        takes = f"; it takes from {others[0].config.queue}" if others[0].kind == "queue.consumer" else ""
+        raise click.UsageError(f"{others[0].id} is a {others[0].kind}, not a queue{takes}")
+    if not queues:
+        raise click.UsageError("queue not found: the application has none")
+    ids = [str(entry.id) for entry in queues]
+    hint = nearest(wanted, ids) or f"; there are {', '.join(ids)}"
+    raise click.UsageError(f"queue not found{hint}")
+
+
 def nearest(wanted: str, known: list[str]) -> str:
     """`; did you mean app:tasks?`, or nothing when no known name is near."""
     from ...registry.wording import nearest as nearest_of

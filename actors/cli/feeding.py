@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import click
 
-from .application import nearest
+from .application import find_queue
 from .lines import LONGEST, Line, batches
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Feed:
         self.published = 0
         self.bad = 0
         self.taken = 0
-        self.size = _size(path)
+        self.size = size_of(path)
         self.blocked = False
         self.done = threading.Event()
         self.complete = False
@@ -76,7 +76,7 @@ class Feed:
 
     def _run(self, runtime: Runtime) -> None:
         try:
-            with _opened(self._path) as stream:
+            with opened(self._path) as stream:
                 for batch in batches(self._counted(stream.read)):
                     self._feed(batch, runtime)
                     if self._stop.is_set():
@@ -100,16 +100,7 @@ class Feed:
         return counted
 
     def _feed(self, batch: Sequence[Line], runtime: Runtime) -> None:
-        numbers, bodies = [], []
-        for line in batch:
-            if line.text is not None and not line.text.strip():
-                continue
-            try:
-                bodies.append(parsed(line))
-            except ValueError as error:
-                self._complain(line.number, str(error))
-            else:
-                numbers.append(line.number)
+        numbers, bodies = values(batch, self._complain)
         self._publish(runtime, numbers, bodies)
         self.read = batch[-1].number
 
@@ -146,6 +137,21 @@ class Feed:
         )
 
 
+def values(batch: Sequence[Line], complain: Callable[[int, str], object]) -> tuple[list[int], list[Any]]:
+    """The values of a batch with the numbers of their lines. Empty lines are left out, and bad ones complained of."""
+    numbers, found = list[int](), list[Any]()
+    for line in batch:
+        if line.text is not None and not line.text.strip():
+            continue
+        try:
+            found.append(parsed(line))
+        except ValueError as error:
+            complain(line.number, str(error))
+        else:
+            numbers.append(line.number)
+    return numbers, found
+
+
 def parsed(line: Line) -> Any:
     """The value of a line. Raises ValueError with what is wrong; the line itself is not repeated: it is data."""
     if line.text is None:
@@ -167,7 +173,8 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"not JSON: {name}")
 
 
-def _size(path: str) -> int | None:
+def size_of(path: str) -> int | None:
+    """The bytes of a file, None where that cannot be known."""
     file = Path(path)
     return file.stat().st_size if path != STDIN and file.is_file() else None
 
@@ -192,7 +199,8 @@ class _Input:
         return None
 
 
-def _opened(path: str) -> Any:
+def opened(path: str) -> Any:
+    """The file, or standard input for `-`, to be read by `with` and `read`."""
     return _Input() if path == STDIN else Path(path).open("rb", buffering=0)
 
 
@@ -215,34 +223,24 @@ def _pair(text: str, registry: Registry) -> tuple[str, str]:
     wanted, equals, path = text.partition("=")
     if not (equals and wanted and path):
         raise click.UsageError(f"--publish {text!r}: expected QUEUE=FILE, or QUEUE=- for standard input")
-    queues = [str(entry.id) for entry in registry if entry.kind == "queue.queue"]
-    named = [queue for queue in queues if wanted in (queue, queue.partition(":")[2])]
-    if len(named) != 1:
-        problem = (
-            f"ambiguous queue, use its full ID: {', '.join(named)}" if named else _no_queue(wanted, registry)
-        )
-        raise click.UsageError(f"--publish {text!r}: {problem}")
+    try:
+        queue = str(find_queue(registry, wanted).id)
+    except click.UsageError as error:
+        raise click.UsageError(f"--publish {text!r}: {error.message}") from error
     if path != STDIN:
-        _check_file(text, path)
-    return named[0], path
+        problem = unreadable(path)
+        if problem is not None:
+            raise click.UsageError(f"--publish {text!r}: {problem}")
+    return queue, path
 
 
-def _no_queue(wanted: str, registry: Registry) -> str:
-    others = [entry for entry in registry if wanted in (str(entry.id), entry.id.name)]
-    if others:
-        takes = f"; it takes from {others[0].config.queue}" if others[0].kind == "queue.consumer" else ""
-        return f"{others[0].id} is a {others[0].kind}, not a queue{takes}"
-    queues = [str(entry.id) for entry in registry if entry.kind == "queue.queue"]
-    if not queues:
-        return "queue not found: the application has none"
-    return "queue not found" + (nearest(wanted, queues) or f"; there are {', '.join(queues)}")
-
-
-def _check_file(text: str, path: str) -> None:
+def unreadable(path: str) -> str | None:
+    """Why a file cannot be read, or None."""
     file = Path(path)
     if not file.exists():
-        raise click.UsageError(f"--publish {text!r}: file not found: {path}")
+        return f"file not found: {path}"
     if file.is_dir():
-        raise click.UsageError(f"--publish {text!r}: {path} is a directory")
+        return f"{path} is a directory"
     if not os.access(file, os.R_OK):
-        raise click.UsageError(f"--publish {text!r}: {path} cannot be read")
+        return f"{path} cannot be read"
+    return None

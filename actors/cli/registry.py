@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from .application import Application, application_options, example, find_entry, nearest
+from .table import print_table
 
 if TYPE_CHECKING:
     from ...registry import Entry, Registry
@@ -134,9 +135,7 @@ def _print_table(entries: Iterable[Entry]) -> None:
         click.echo("No entries found")
         return
     cut = [tuple(_cut(cell, limit) for cell, limit in zip(row, WIDEST.values(), strict=True)) for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(tuple(WIDEST), *cut, strict=True)]
-    for row in (tuple(WIDEST), tuple("-" * width for width in widths), *cut):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(tuple(WIDEST), cut)
     click.echo(f"\nTotal: {len(rows)} {'entry' if len(rows) == 1 else 'entries'}")
 
 

@@ -1,0 +1,162 @@
+"""Dead letters: which are meant, where they came from, back to there, or away.
+
+Knows: the headers that a queue gives to a dead letter. Must not know: the command line, nor any driver.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from .access import QueueAccess
+from .delivery import Delivery, Message
+from .driver import StoredMessage
+from .queue import Queue
+from .sweep import HOLD, Sweep
+
+ORIGIN: Final = "x_original_queue"
+REASON: Final = "x_dead_letter_reason"
+TIME: Final = "x_dead_letter_time"
+ERROR: Final = "x_dead_letter_error"
+GIVEN: Final = frozenset({"attempts", ORIGIN, REASON, TIME, ERROR})
+"""The headers that a message got when it was given up, and loses when it gets another chance."""
+
+
+@frozen(kw_only=True)
+class Selection:
+    """Which dead letters are meant; what is None or empty says nothing."""
+
+    origin: str | None = None
+    reason: str | None = None
+    ids: frozenset[str] = frozenset()
+
+    def __contains__(self, message: Message) -> bool:
+        headers = message.headers
+        return (
+            (self.origin is None or headers.get(ORIGIN) == self.origin)
+            and (self.reason is None or headers.get(REASON) == self.reason)
+            and (not self.ids or message.id in self.ids)
+        )
+
+
+@define(kw_only=True)
+class Outcome:
+    """What became of the selected messages.
+
+    Attributes:
+        done: how many, by the queue they went to, or by the one they were dropped from.
+        kept: why some stayed, by their IDs.
+        unseen: how many messages nobody looked at.
+        problem: why it ended early, or None.
+    """
+
+    done: Counter[str] = field(factory=Counter)
+    kept: dict[str, str] = field(factory=dict)
+    unseen: int = 0
+    problem: str | None = None
+
+
+def revived(message: Message) -> Message:
+    """The message as it was published: same ID, body and headers, without what it got when it was given up."""
+    headers = {name: value for name, value in message.headers.items() if name not in GIVEN}
+    return Message(message.id, message.body, headers)
+
+
+class DeadLetters:
+    """The messages of one dead-letter queue.
+
+    Args:
+        access: opens queues.
+        queue_id: the dead-letter queue.
+    """
+
+    def __init__(self, access: QueueAccess, queue_id: str) -> None:
+        self._access = access
+        self.queue = access.open(queue_id)
+
+    def look(self, selection: Selection, limit: int = HOLD) -> Iterator[StoredMessage]:
+        """The selected ones among the first `limit` messages; none is taken."""
+        for stored in self.queue.driver.peek(self.queue.name, limit):
+            if stored.message in selection:
+                yield stored
+
+    def unknown_origins(self, selection: Selection) -> dict[str, str]:
+        """Why messages cannot go back to where they came from, by their IDs; as far as `look` sees."""
+        problems = (
+            (each.message.id, self.problem_with_origin(each.message)) for each in self.look(selection)
+        )
+        return {id_: problem for id_, problem in problems if problem is not None}
+
+    def problem_with_origin(self, message: Message) -> str | None:
+        """Why a message cannot go back to where it came from, or None."""
+        origin = message.headers.get(ORIGIN)
+        if origin is None:
+            return f"it has no header {ORIGIN}"
+        return self.problem_with(str(origin))
+
+    def problem_with(self, target: str) -> str | None:
+        """Why the dead letters of this queue cannot go to a queue, or None."""
+        queue = self._access.queues.get(target)
+        if queue is None:
+            return f"the application has no queue {target}"
+        if queue is self.queue:
+            return f"{target} is where it is"
+        reads, writes = self._access.codec_of(queue), self._access.codec_of(self.queue)
+        if reads != writes:
+            return f"{target} reads {reads}, and its body is {writes}"
+        return None
+
+    def drop(self, selection: Selection, outcome: Outcome) -> None:
+        """Remove the selected messages for good. `outcome` grows meanwhile, so that it tells the truth at any time."""
+        with Sweep(self.queue) as sweep:
+            for delivery in self._selected(sweep, selection):
+                sweep.ack(delivery)
+                outcome.done[str(self.queue.id)] += 1
+            outcome.unseen = sweep.unseen
+
+    def replay(self, selection: Selection, outcome: Outcome, *, to: str | None, timeout: float) -> None:
+        """Give the selected messages another chance, with a fresh count, where they came from or on the queue `to`.
+
+        Those that cannot go there stay. It ends early where a queue has no room.
+        """
+        with Sweep(self.queue) as sweep:
+            for delivery in self._selected(sweep, selection):
+                message = delivery.message
+                problem = self.problem_with_origin(message) if to is None else self.problem_with(to)
+                if problem is not None:
+                    outcome.kept[message.id] = problem
+                    continue
+                target = self._access.open(to or str(message.headers[ORIGIN]))
+                if not sweep.move(delivery, target, revived(message), timeout):
+                    outcome.problem = f"{target.id} has no room"
+                    return
+                outcome.done[str(target.id)] += 1
+            outcome.unseen = sweep.unseen
+
+    def _selected(self, sweep: Sweep, selection: Selection) -> Iterator[Delivery]:
+        wanted = set(selection.ids)
+        for delivery in sweep:
+            if delivery.message in selection:
+                yield delivery
+                wanted.discard(delivery.message.id)
+                if selection.ids and not wanted:
+                    return
+
+
+def dead_letter_queue(access: QueueAccess, queue: Queue) -> tuple[Queue, str | None] | None:
+    """The dead-letter queue that is meant by a queue, and whose messages of it are: all, or only those of that queue.
+
+    None if the queue neither is one nor has one.
+    """
+    if access.dead_letters_from(queue):
+        return queue, None
+    if queue.dead_letter is not None:
+        return queue.dead_letter.queue, str(queue.id)
+    return None
+
+
+def groups(messages: Iterable[StoredMessage]) -> Counter[tuple[Any, Any, Any]]:
+    """How many messages there are of each origin, reason and error."""
+    found = (each.message.headers for each in messages)
+    return Counter((each.get(ORIGIN), each.get(REASON), each.get(ERROR)) for each in found)
