@@ -224,13 +224,20 @@ class StopIncomplete(ActorsError):
 
 
 class NotIdle(ActorsError):
-    """There was still work when the time was up, or work that nobody is left to do."""
+    """There was still work when the time was up, or work that nobody is left to do.
 
-    def __init__(self, seconds: float, waiting: Mapping[str, int], gave_up: Mapping[str, str]) -> None:
+    Attributes:
+        waiting: queue to how many messages it holds; None where its driver is down.
+    """
+
+    def __init__(self, seconds: float, waiting: Mapping[str, int | None], gave_up: Mapping[str, str]) -> None:
         self.seconds = seconds
         self.waiting = dict(waiting)
         self.gave_up = dict(gave_up)
-        where = ", ".join(f"{queue}: {count}" for queue, count in self.waiting.items())
+        where = ", ".join(
+            f"{queue}: {'its driver is down' if count is None else count}"
+            for queue, count in self.waiting.items()
+        )
         failed = "".join(f"; {service} gave up: {error}" for service, error in self.gave_up.items())
         super().__init__(f"not idle after {seconds:.3g} s ({where or 'a handler is still running'}){failed}")
 

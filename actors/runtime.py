@@ -21,7 +21,15 @@ from ..security import CallContext, Guard, current_context
 from ..security.context import enter, leave
 from . import entries
 from .drain_report import DrainReport
-from .errors import FunctionNotFound, NotIdle, NotRunning, QueueNotFound, StopFromHandler, StopIncomplete
+from .errors import (
+    DriverUnavailable,
+    FunctionNotFound,
+    NotIdle,
+    NotRunning,
+    QueueNotFound,
+    StopFromHandler,
+    StopIncomplete,
+)
 from .events import ConsumerDrained
 from .function import Function
 from .handle import HandlerContext
@@ -315,15 +323,18 @@ class Runtime:
             NotRunning: the runtime was stopped meanwhile.
         """
         self._require_running(None)
-        began = time.monotonic()
+        began = asked = time.monotonic()
         deadline = None if timeout is None else began + timeout
         pause = threading.Event()
         while not self._is_idle():
             if not self.is_running:
                 raise NotRunning(is_stopping=self._is_stopping)
-            if (deadline is not None and time.monotonic() >= deadline) or self._is_hopeless():
-                raise NotIdle(time.monotonic() - began, self._waiting(), self.failures)
-            pause.wait(IDLE_CHECK)
+            now = time.monotonic()
+            if (deadline is not None and now >= deadline) or self._is_hopeless():
+                raise NotIdle(now - began, self._waiting(), self.failures)
+            # A backend that takes long to answer is not kept busy with the question.
+            pause.wait(max(IDLE_CHECK, 5 * (now - asked)))
+            asked = time.monotonic()
 
     def _is_idle(self) -> bool:
         # Queues are looked at one after the other; a message could slip from one that was not looked at yet to one
@@ -335,10 +346,16 @@ class Runtime:
     def _arrivals(self) -> int:
         return sum(queue.arrivals for queue in self._topology.queues.values())
 
-    def _waiting(self) -> dict[str, int]:
-        queues = self._topology.queues
-        counts = {id_: queues[id_].info().message_count for id_ in sorted(self._topology.consumers)}
-        return {id_: count for id_, count in counts.items() if count}
+    def _waiting(self) -> dict[str, int | None]:
+        counts = {id_: self._message_count(id_) for id_ in sorted(self._topology.consumers)}
+        return {id_: count for id_, count in counts.items() if count != 0}
+
+    def _message_count(self, queue: str) -> int | None:
+        """None while the queue's driver is being restarted: whatever it holds, nobody can know now."""
+        try:
+            return self._topology.queues[queue].info().message_count
+        except DriverUnavailable:
+            return None
 
     def _is_hopeless(self) -> bool:
         """Whether everything that waits, waits for consumers that gave up."""

@@ -157,9 +157,11 @@ class Session:
         try:
             self.runtime.wait_idle(timeout=GLANCE)
         except NotIdle as error:
-            return self._is_stuck(error.waiting, unserved, ending)
+            counts = {queue: count for queue, count in error.waiting.items() if count is not None}
+            # A backend that cannot be asked now is being restarted.
+            return counts == error.waiting and self._is_stuck(counts, unserved, ending)
         except NoriaError:
-            return False  # a backend that cannot be asked now: its driver is being restarted
+            return False
         return True
 
     def _is_stuck(self, waiting: Mapping[str, int], unserved: Mapping[str, str], ending: Ending) -> bool:

@@ -391,3 +391,24 @@ def test_options_of_the_seed_and_driver_options_mean_the_same_and_the_latter_win
 
 def test_errors_of_the_driver_carry_how_many_were_accepted():
     assert DriverUnavailable("app:memory", accepted=3).accepted == 3
+
+
+class MuteDriver(MemoryDriver):
+    """A backend that cannot be asked."""
+
+    def info(self, queue):
+        raise DriverUnavailable(self.name, "no answer")
+
+
+class MuteConfig(DriverConfig):
+    driver = MuteDriver
+
+
+def test_a_queue_whose_driver_is_down_is_not_idle_and_says_so(application):
+    mute = Kind("queue.driver.mute", MuteConfig, check_driver)
+
+    with Runtime.load(application(app("queue.driver.mute"), HANDLER), kinds=[mute]) as runtime:
+        with pytest.raises(NotIdle, match="app:tasks: its driver is down") as caught:
+            runtime.wait_idle(timeout=0)
+
+        assert caught.value.waiting == {"app:tasks": None}
