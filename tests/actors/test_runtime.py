@@ -404,7 +404,7 @@ class MuteConfig(DriverConfig):
     driver = MuteDriver
 
 
-def test_a_queue_whose_driver_is_down_is_not_idle_and_says_so(application):
+def test_a_queue_whose_driver_is_down_is_not_idle_and_says_so(application, probe):
     mute = Kind("queue.driver.mute", MuteConfig, check_driver)
 
     with Runtime.load(application(app("queue.driver.mute"), HANDLER), kinds=[mute]) as runtime:
