@@ -14,7 +14,7 @@ import attrs
 import pytest
 import yaml
 
-from noria.actors import DrainReport, Runtime, entries, lifecycle
+from noria.actors import DrainReport, Runtime, driver, entries, lifecycle
 from noria.actors.driver import Driver, Subscription
 from noria.actors.drivers import memory
 from noria.actors.settings import Settings
@@ -69,6 +69,7 @@ def is_ours(cls: type) -> bool:
 TABLES = [
     ("queue.driver.memory", "", memory.MemoryConfig),
     ("queue.queue", "", entries.QueueConfig),
+    ("Options of every driver", "", driver.QueueOptions),
     ("queue.consumer", "", entries.ConsumerConfig),
     ("function.python", "", entries.PythonFunctionConfig),
     ("lifecycle", "", lifecycle.Lifecycle),
