@@ -12,7 +12,6 @@ from ..registry import Bus, Entry, EntryID, Registry, read_options
 from .codecs import CODECS
 from .driver import Driver, DriverConfig
 from .entries import QueueConfig, backend_name
-from .errors import DriverUnavailable
 from .queue import DeadLetter, Queue, QueueSettings
 
 
@@ -107,11 +106,9 @@ class QueueAccess:
             self._opened.append(driver)
             driver.open(partial(self._lost.__setitem__, driver.name))
 
-    def check(self, queue: Queue) -> None:
-        """Raise what became of its driver's connection, if it was lost."""
-        error = self._lost.get(queue.driver.name)
-        if error is not None:
-            raise DriverUnavailable(queue.driver.name, f"the connection was lost: {error}") from error
+    def lost(self, queue: Queue) -> BaseException | None:
+        """Why its driver has lost its backend, or None. Nobody reopens it: whoever used it begins again."""
+        return self._lost.get(queue.driver.name)
 
     def driver_entry(self, queue: Queue) -> Entry:
         """What declares the driver of a queue."""

@@ -1,0 +1,296 @@
+"""`noria dead ls|show|replay|drop`: the dead letters of an application, straight through the drivers.
+
+Knows: what a person asks of dead letters, and how the answers are shown. Must not know: how messages are taken out of a
+queue, or any driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import click
+
+from ...registry.wording import printable
+from .application import Application, application_options, example, find_queue, nearest
+from .backends import access_to, confirmed, counted, named_queue, refuse_memory
+from .message_text import Shown, shown
+from .table import print_table
+
+if TYPE_CHECKING:
+    from ..access import QueueAccess
+    from ..dead_letters import DeadLetters, Outcome, Selection
+
+LONGEST_ERROR: Final = 80
+
+
+@attrs.frozen
+class Chosen:
+    """The dead letters that a command is about."""
+
+    access: QueueAccess
+    letters: DeadLetters
+    selection: Selection
+
+    @property
+    def queue(self) -> str:
+        """The ID of the dead-letter queue."""
+        return str(self.letters.queue.id)
+
+
+def dead_letter_options(command: Callable[..., int]) -> Callable[..., int]:
+    """APP, QUEUE, `--reason` and `--id`; the command receives what they choose as its first argument."""
+
+    @functools.wraps(command)
+    def with_letters(
+        application: Application, *, queue: str, reason: str | None, ids: tuple[str, ...], **others: Any
+    ) -> int:
+        with _chosen(application, queue, reason, ids) as chosen:
+            return command(chosen, **others)
+
+    decorated: Callable[..., int] = with_letters
+    for decorate in (
+        click.option("--id", "ids", multiple=True, metavar="ID", help="Only this message. Repeatable."),
+        click.option(
+            "--reason", metavar="REASON", help="Only those given up for this reason, such as rejected."
+        ),
+        click.argument("queue"),
+        application_options,
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
+
+@contextlib.contextmanager
+def _chosen(
+    application: Application, wanted: str, reason: str | None, ids: tuple[str, ...]
+) -> Iterator[Chosen]:
+    from ..dead_letters import DeadLetters, Selection, dead_letter_queue
+
+    with access_to(application.registry()) as access:
+        queue = access.queues[str(find_queue(access.registry, wanted).id)]
+        meant = dead_letter_queue(access, queue)
+        if meant is None:
+            known = sorted(id_ for id_, each in access.queues.items() if access.dead_letters_from(each))
+            hint = f"dead-letter queues are {', '.join(known)}" if known else "the application has none"
+            raise click.UsageError(f"{queue.id} is no dead-letter queue and has none; {hint}")
+        refuse_memory(access, meant[0])
+        selection = Selection(origin=meant[1], reason=reason, ids=frozenset(ids))
+        yield Chosen(access, DeadLetters(access, str(meant[0].id)), selection)
+
+
+@click.group(
+    "dead",
+    short_help="List, show, replay or drop dead letters; nothing has to run.",
+    epilog=example("noria dead ls examples/brokers jobs", "noria dead replay examples/brokers jobs"),
+)
+def command() -> None:
+    """Look after the dead letters of an application, straight through its drivers.
+
+    QUEUE is a dead-letter queue, or a queue that has one: then its own dead letters are meant, not those of others.
+    """
+
+
+@command.command("ls", epilog=example("noria dead ls examples/brokers jobs"))
+@dead_letter_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls_command(chosen: Chosen, *, as_json: bool) -> int:
+    """List the dead letters of QUEUE of APP by reason, origin and error; none is taken. Looks at the first 10,000."""
+    from ..dead_letters import groups
+    from ..sweep import HOLD
+
+    counts = groups(chosen.letters.look(chosen.selection))
+    if as_json:
+        data = [
+            {"queue": origin, "reason": reason, "error": error, "count": count}
+            for (origin, reason, error), count in counts.most_common()
+        ]
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return 0
+    if not counts:
+        click.echo(f"{chosen.queue} has no {'such ' if _is_narrowed(chosen.selection) else ''}dead letters")
+        return 0
+    rows = [
+        [count, *map(_cell, (reason, origin, error))]
+        for (origin, reason, error), count in counts.most_common()
+    ]
+    print_table(("COUNT", "REASON", "FROM", "ERROR"), rows)
+    click.echo(f"\n{chosen.queue}: {counted(counts.total(), 'dead letter')}")
+    behind = chosen.letters.queue.info().message_count - HOLD
+    if behind > 0:
+        click.echo(f"{counted(behind)} behind the first {HOLD} not looked at")
+    return 0
+
+
+def _cell(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = printable(str(value))
+    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
+
+
+def _is_narrowed(selection: Selection) -> bool:
+    return bool(selection.origin or selection.reason or selection.ids)
+
+
+@command.command("show", epilog=example("noria dead show examples/brokers jobs --limit 3"))
+@dead_letter_options
+@click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many messages.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
+def show_command(chosen: Chosen, *, limit: int, as_json: bool) -> int:
+    """Show dead letters of QUEUE of APP in full: why they were given up, their headers and body. None is taken."""
+    found = list(chosen.letters.look(chosen.selection))
+    if not found:
+        return _nothing(chosen)
+    for number, stored in enumerate(found[:limit]):
+        letter = shown(stored, chosen.letters.queue.decode)
+        if as_json:
+            click.echo(json.dumps(letter.as_data(), ensure_ascii=False))
+        else:
+            click.echo("\n" * bool(number), nl=False)
+            _print_letter(letter)
+    if len(found) > limit and not as_json:
+        click.echo(f"\n{len(found) - limit} more; --limit shows them")
+    return 0
+
+
+def _print_letter(letter: Shown) -> None:
+    from ..dead_letters import ERROR, GIVEN, ORIGIN, REASON, TIME
+
+    headers = letter.stored.message.headers
+    given_up = headers.get(TIME)
+    when = (
+        dt.datetime.fromtimestamp(given_up, dt.UTC).isoformat().replace("+00:00", "Z")
+        if isinstance(given_up, int | float)
+        else None
+    )
+    lines = [
+        ("id", letter.stored.message.id),
+        ("from", headers.get(ORIGIN)),
+        ("reason", headers.get(REASON)),
+        ("attempts", headers.get("attempts")),
+        ("when", when),
+        ("error", headers.get(ERROR)),
+    ]
+    for title, value in lines:
+        if value is not None:
+            click.echo(f"{title:<9} {printable(str(value))}")
+    for title, texts in (("headers", letter.header_lines(*GIVEN)), ("body", letter.body_lines(full=True))):
+        for number, text in enumerate(texts):
+            click.echo(f"{'' if number else title:<9} {text}")
+
+
+def _nothing(chosen: Chosen) -> int:
+    """Say that nothing fits; an ID or reason that was asked for and is not there is a failure."""
+    selection = chosen.selection
+    if not (selection.ids or selection.reason):
+        click.echo(f"{chosen.queue} has no {'such ' if selection.origin else ''}dead letters")
+        return 0
+    wanted = " ".join([*sorted(selection.ids), *([selection.reason] if selection.reason else [])])
+    everything = attrs.evolve(selection, reason=None, ids=frozenset())
+    reasons = sorted({str(each[1]) for each in _groups(chosen, everything)})
+    hint = ""
+    if selection.reason and selection.reason not in reasons:
+        hint = nearest(selection.reason, reasons) or f"; there are {', '.join(reasons) or 'none'}"
+    click.echo(f"{chosen.queue} has no dead letter {printable(wanted)}{hint}", err=True)
+    return 1
+
+
+def _groups(chosen: Chosen, selection: Selection) -> list[tuple[Any, Any, Any]]:
+    from ..dead_letters import groups
+
+    return list(groups(chosen.letters.look(selection)))
+
+
+@command.command(
+    "replay",
+    epilog=example(
+        "noria dead replay examples/brokers jobs --reason max_attempts",
+        "noria dead replay examples/brokers dead --to jobs",
+    ),
+)
+@dead_letter_options
+@click.option("--to", metavar="QUEUE", help="Put them there instead of where they came from.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for room on a queue of another driver.",
+)
+def replay_command(chosen: Chosen, *, to: str | None, timeout: float) -> int:
+    """Put dead letters of QUEUE of APP back on the queues they came from, with a fresh count.
+
+    A message is in its new place before it leaves the old one: interrupted at any point, none is lost. Those that stay
+    keep their order.
+    """
+    from ..dead_letters import Outcome
+
+    target = _target(chosen, to)
+    outcome = Outcome()
+    try:
+        chosen.letters.replay(chosen.selection, outcome, to=target, timeout=timeout)
+    finally:
+        for queue, count in outcome.done.items():
+            click.echo(f"{chosen.queue} -> {queue}: {counted(count)} replayed")
+    return _end(chosen, outcome)
+
+
+def _target(chosen: Chosen, to: str | None) -> str | None:
+    """The queue that `--to` names. Nothing is moved before it is sure that everything can be."""
+    if to is None:
+        unknown = chosen.letters.unknown_origins(chosen.selection)
+        if unknown:
+            first, problem = next(iter(unknown.items()))
+            more = f" (and {counted(len(unknown) - 1)} more)" if len(unknown) > 1 else ""
+            raise click.ClickException(
+                f"{printable(first)} cannot go back: {printable(problem)}{more};"
+                " nothing was moved. Say where with --to QUEUE, or choose others"
+            )
+        return None
+    target = str(named_queue(chosen.access, to).id)
+    problem_with_it = chosen.letters.problem_with(target)
+    if problem_with_it is not None:
+        raise click.UsageError(f"--to {to}: {problem_with_it}")
+    return target
+
+
+@command.command("drop", epilog=example("noria dead drop examples/brokers jobs --reason rejected --yes"))
+@dead_letter_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop_command(chosen: Chosen, *, yes: bool) -> int:
+    """Remove dead letters of QUEUE of APP for good."""
+    from ..dead_letters import Outcome
+
+    found = [stored.message.id for stored in chosen.letters.look(chosen.selection)]
+    if not found:
+        return _nothing(chosen)
+    if not confirmed(f"Remove {counted(len(found), 'dead letter')} from {chosen.queue} for good?", yes=yes):
+        click.echo("nothing was removed")
+        return 1
+    # Only those that were counted: what comes while somebody thinks about the answer stays.
+    selection = attrs.evolve(chosen.selection, ids=frozenset(found))
+    outcome = Outcome()
+    try:
+        chosen.letters.drop(selection, outcome)
+    finally:
+        click.echo(f"{chosen.queue}: {counted(outcome.done.total(), 'dead letter')} removed")
+    return _end(chosen, outcome)
+
+
+def _end(chosen: Chosen, outcome: Outcome) -> int:
+    if not outcome.done and not outcome.kept and outcome.problem is None:
+        return _nothing(chosen)
+    for id_, problem in outcome.kept.items():
+        click.echo(f"{printable(id_)} stays: {printable(problem)}", err=True)
+    if outcome.problem is not None:
+        click.echo(f"stopped: {outcome.problem}; the others stay", err=True)
+    if outcome.unseen:
+        click.echo(f"{counted(outcome.unseen)} behind those that stay not looked at; run it again", err=True)
+    return 1 if outcome.kept or outcome.problem or outcome.unseen else 0
