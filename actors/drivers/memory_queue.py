@@ -194,6 +194,8 @@ class MemoryQueue:
         return count
 
     def _peek(self, limit: int) -> list[StoredMessage]:
+        if not self._is_open:
+            raise DriverUnavailable(self._driver_name)
         flying = [record for subscription in self._subscriptions for record in subscription.in_flight]
         states: tuple[tuple[Iterable[_Record], MessageState], ...] = (
             (self._ready, "ready"),

@@ -57,18 +57,25 @@ class Receiver:
             return len(self._arrived)
 
 
+def need(driver: Driver, *features: str) -> None:
+    """Skips the rest of a case, and says why, on a driver whose features lack one of these."""
+    for feature in features:
+        if not getattr(driver.features, feature):
+            pytest.skip(f"{type(driver).__name__} does not promise `{feature}`")
+
+
 def needs(*features: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
-    """Skips a case, after saying why, on a driver whose features lack one of these."""
+    """Skips a whole case on a driver, its fixture `driver`, whose features lack one of these."""
 
     def wrap(case: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @functools.wraps(case)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             driver = kwargs["driver"]
-            for feature in features:
-                if not getattr(driver.features, feature):  # type: ignore[attr-defined]  # pytest passes a Driver
-                    pytest.skip(f"{type(driver).__name__} does not promise `{feature}`")
+            assert isinstance(driver, Driver)
+            need(driver, *features)
             return case(*args, **kwargs)
 
-        return functools.wraps(case)(run)
+        return run
 
     return wrap
 
@@ -137,6 +144,14 @@ def release(*deliveries: Delivery) -> None:
 def bodies(deliveries: Sequence[Delivery]) -> list[bytes]:
     """What they carry."""
     return [delivery.message.body for delivery in deliveries]
+
+
+def check_attempt(driver: Driver, delivery: Delivery, expected: int) -> None:
+    """Exactly this number, or at least this where a driver counts more than handler runs."""
+    if driver.features.exact_attempts:
+        assert delivery.attempt == expected
+    else:
+        assert delivery.attempt >= expected
 
 
 def in_order(driver: Driver, found: Iterable[bytes]) -> list[bytes]:
