@@ -13,8 +13,9 @@ are raised. Must not know: who raises them.
     │  ├─ DriverRefused             .driver .problem; it can never work like this
     │  ├─ BodyRefused               .queue; the body or a header cannot be sent
     │  ├─ FunctionNotFound          .function .nearest
+    │  ├─ ConsumerNotFound          .consumer .nearest
     │  ├─ FunctionBroken            .function .file .line
-    │  ├─ NoMessage                 there is no message here
+    │  ├─ NotInHandler              message(), context() or publish() where nothing is handled
     │  ├─ AlreadySettled            .message_id
     │  ├─ HandlerTimeout            .seconds
     │  ├─ WorkersUnfinished         .consumer .workers .messages
@@ -143,6 +144,16 @@ class FunctionNotFound(ActorsError):
         self.nearest = nearest
         hint = f", did you mean {nearest}?" if nearest else ""
         super().__init__(f"function not found: {function}{hint}")
+
+
+class ConsumerNotFound(ActorsError):
+    """No consumer has this ID."""
+
+    def __init__(self, consumer: str, nearest: str | None = None) -> None:
+        self.consumer = consumer
+        self.nearest = nearest
+        hint = f", did you mean {nearest}?" if nearest else ""
+        super().__init__(f"consumer not found: {consumer}{hint}")
 
 
 class FunctionBroken(ActorsError):

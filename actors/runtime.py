@@ -9,19 +9,21 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from .. import registry as registry_package
 from ..registry import Bus, EntryID, Kind, Kinds, Registry
 from ..registry.wording import nearest
 from ..security import KINDS as SECURITY_KINDS
-from ..security import CallContext, Guard, current_context
+from ..security import CallContext, Guard, Principal, Scope, current_context
 from ..security.context import enter, leave
 from . import entries
 from .drain_report import DrainReport
 from .errors import (
+    ConsumerNotFound,
     DriverUnavailable,
     FunctionNotFound,
     NotIdle,
@@ -65,18 +67,20 @@ class Runtime:
         guard: every authorisation of this runtime; `guard.audit(hook)`.
     """
 
-    def __init__(self, registry: Registry, settings: Settings | None = None) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings | None = None, *, consuming: bool = True
+    ) -> None:
         self.registry = registry
         self.settings = settings or Settings()
         self.bus = Bus()
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
-        self._topology = Topology(registry, self.guard, self.bus)
+        self._topology = Topology(registry, self.guard, self.bus, consuming=consuming)
         self._supervision: Supervision | None = None
         self._is_stopping = False
         self._changing = threading.RLock()
 
     @classmethod
-    def load(
+    def load(  # noqa: PLR0913  (every one of them is optional)
         cls,
         path: str | os.PathLike[str],
         ignore_unknown_kinds: bool = False,  # noqa: FBT001, FBT002  (the documented signature)
@@ -84,6 +88,7 @@ class Runtime:
         overrides: Iterable[str] = (),
         kinds: Iterable[Kind] = (),
         environ: Mapping[str, str] = os.environ,
+        consuming: bool = True,
     ) -> Self:
         """Read an application directory; nothing starts.
 
@@ -93,6 +98,7 @@ class Runtime:
             overrides: `namespace:entry:field=value` texts.
             kinds: more kinds than the built-in and installed ones.
             environ: what `${env:NAME}` is resolved from.
+            consuming: False for a program that only publishes: no consumer starts, unless another service needs it.
 
         Raises:
             ConfigurationError: with everything that is wrong in the directory.
@@ -104,7 +110,8 @@ class Runtime:
             ignore_unknown_kinds=ignore_unknown_kinds,
             environ=environ,
         )
-        return cls(registry, registry_package.load_settings(path, Settings, environ))
+        settings = registry_package.load_settings(path, Settings, environ)
+        return cls(registry, settings, consuming=consuming)
 
     # ---- life ----------------------------------------------------------------------------------------
 
@@ -285,12 +292,34 @@ class Runtime:
         finally:
             leave(token)
 
+    @contextmanager
+    def acting_as(self, consumer: str | EntryID) -> Iterator[None]:
+        """What is called and published in this block is authorised as if a handler of this consumer did it.
+
+        Raises:
+            ConsumerNotFound: no such consumer.
+        """
+        entry = self.registry.get(consumer)
+        if entry is None or entry.kind != "queue.consumer":
+            consumers = [str(each.id) for each in self.registry if each.kind == "queue.consumer"]
+            raise ConsumerNotFound(str(consumer), nearest(str(consumer), consumers))
+        token = enter(self._new_context(*self._topology.identity(entry)))
+        try:
+            yield
+        finally:
+            leave(token)
+
     def _context_for_call(self, caller: CallContext | None) -> HandlerContext:
-        if isinstance(caller, HandlerContext):
-            context = caller.derive()
-        else:
-            context = HandlerContext(None, None, self.guard)
-            context.delivery = context.queue = None
+        if not isinstance(caller, HandlerContext):
+            return self._new_context(None, None)
+        context = caller.derive()
+        context.since, context.is_overdue = time.monotonic(), False
+        context.runtime = self
+        return context
+
+    def _new_context(self, principal: Principal | None, scope: Scope | None) -> HandlerContext:
+        context = HandlerContext(principal, scope, self.guard)
+        context.delivery = context.queue = None
         context.since, context.is_overdue = time.monotonic(), False
         context.runtime = self
         return context

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..registry import Bus, Entry, EntryID, Registry
-from ..security import Guard, Policies
+from ..security import Guard, Policies, Principal, Scope
 from .access import drivers_of, queues_of
 from .consumer import Consumer
 from .entries import ConsumerConfig
@@ -30,10 +30,18 @@ STOP_MARGIN = 0.5
 
 
 class Topology:
-    """Everything of one application that outlives its actors."""
+    """Everything of one application that outlives its actors.
 
-    def __init__(self, registry: Registry, guard: Guard, bus: Bus) -> None:
+    Args:
+        registry: what is declared.
+        guard: authorises every call.
+        bus: hears what happens.
+        consuming: whether consumers start by themselves.
+    """
+
+    def __init__(self, registry: Registry, guard: Guard, bus: Bus, *, consuming: bool = True) -> None:
         self.registry = registry
+        self._consuming = consuming
         self.guard = guard
         self.bus = bus
         self.policies = Policies.from_registry(registry)
@@ -44,7 +52,7 @@ class Topology:
         self.consumers: dict[str, list[str]] = defaultdict(list)
         starting = starts_by_itself(registry)
         for entry in registry:
-            if entry.kind == "queue.consumer" and entry.id in starting:
+            if consuming and entry.kind == "queue.consumer" and entry.id in starting:
                 self.consumers[str(entry.config.queue)].append(str(entry.id))
         self._bindings: dict[str, Binding] = {}
         self._leases: dict[EntryID, Lease] = defaultdict(Lease)
@@ -113,7 +121,7 @@ class Topology:
             # So that a handler that is still running while everything stops can publish what it has to.
             outlives=self._consumers if entry.kind == "queue.queue" else (),
             required=lifecycle.startup == "required",
-            auto_start=auto_starts(entry),
+            auto_start=auto_starts(entry) and (self._consuming or entry.kind != "queue.consumer"),
         )
 
     def _actor(
@@ -131,12 +139,17 @@ class Topology:
         }
         return Consumer, (self.binding(entry, runtime),), named
 
+    def identity(self, entry: Entry) -> tuple[Principal | None, Scope | None]:
+        """Who a service acts as, and what it may."""
+        block = entry.config.lifecycle.security
+        if block is None:
+            return None, None
+        return block.principal(), self.policies.scope_of(block, entry.id.namespace)
+
     def binding(self, entry: Entry, runtime: "Runtime | None" = None) -> Binding:
         """What every call of a consumer has in common, its principal and scope included."""
         config: ConsumerConfig = entry.config
-        block = config.lifecycle.security
-        principal = block.principal() if block is not None else None
-        scope = self.policies.scope_of(block, entry.id.namespace) if block is not None else None
+        principal, scope = self.identity(entry)
         function = self.functions[str(config.func)]
         binding = Binding(
             consumer=entry.id,

@@ -20,7 +20,7 @@ from .application import example, nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = ("check", "dead", "graph", "init", "policy", "publish", "queue", "registry", "run")
+COMMANDS: Final = ("call", "check", "dead", "graph", "init", "policy", "publish", "queue", "registry", "run")
 
 INTERRUPTED: Final = 130
 

@@ -12,7 +12,7 @@ from noria.actors.errors import QueueFull, QueueUnavailable
 
 
 def main(application: str, queue: str, count: int, batch: int) -> None:
-    with Runtime.load(application, overrides=["app:worker:lifecycle.auto_start=false"]) as runtime:
+    with Runtime.load(application, consuming=False) as runtime:
         done = 0
         while done < count:
             numbers = range(done, min(done + batch, count))
