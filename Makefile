@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench reliability clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,9 +25,12 @@ format: $(VENV)/installed ## let ruff format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## ratios against limits measured in the same run
+bench: $(VENV)/installed ## ratios against limits measured in the same run; each driver against its raw client
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/brokers.py
+
+reliability: $(VENV)/installed ## kill workers under load, again and again; prints what was lost and doubled
+	$(BIN)/python tests/reliability/run.py
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
