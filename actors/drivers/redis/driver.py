@@ -1,0 +1,153 @@
+"""The Redis driver: Streams with a consumer group, and scripts for everything that has to be one step.
+
+Knows: which queues are declared, whether there is a session. Must not know: redis-py, which only a session needs.
+"""
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...delivery import Delivery, Message
+from ...driver import Driver, Features, QueueDeclaration, QueueInfo, StoredMessage, Subscription
+from ...errors import DriverUnavailable, QueueFull, QueueNotFound
+from .keys import QueueKeys
+from .queue import RedisQueue
+
+if TYPE_CHECKING:
+    from .session import Session
+
+PURGE_BATCH = 500
+LARGEST_PEEK = 1000
+
+
+class RedisDriver(Driver):
+    """Keeps messages in Redis or Valkey. docs/drivers/redis.md says how, and what that promises."""
+
+    features = Features(durable=True, shared=True)
+    requires = ("redis", "noria[redis]")
+
+    def __init__(self, name: str = "redis", config: Any = None) -> None:
+        if config is None:
+            from .config import RedisConfig
+
+            config = RedisConfig()
+        super().__init__(name, config)
+        self._queues: dict[str, RedisQueue] = {}
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._numbers = itertools.count(1)
+        # The same consumer in another process is another consumer.
+        self._instance = os.urandom(4).hex()
+
+    def open(self, failed: Callable[[BaseException], None]) -> None:
+        """Connect, and refuse a server that may throw messages away."""
+        from .link import LOST, translated
+        from .session import Session
+
+        with self._lock:
+            if self._session is not None and not self._session.is_over:
+                return
+            try:
+                self._session = Session(self.name, self.config, failed)
+            except LOST as error:
+                raise translated(self.name, error) from error
+
+    def close(self) -> None:
+        """Give back what is held, end threads, disconnect."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        for queue in tuple(self._queues.values()):
+            queue.tell_of_room()
+
+    def declare(self, queue: QueueDeclaration) -> None:
+        """Create the stream and its group, if they are not there."""
+        known = self._queues.get(queue.name) or RedisQueue(
+            queue.name, QueueKeys(self.config.prefix, queue.name)
+        )
+        known.options = queue.options
+        self._opened().create_group(known)
+        self._queues[queue.name] = known
+        known.tell_of_room()
+
+    def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
+        """Append in order; a batch is one trip, and so are the batches of threads that publish at once."""
+        target = self._queue(queue)
+        deadline = time.monotonic() + timeout
+        accepted = 0
+        while accepted < len(messages):
+            try:
+                accepted += self._opened().store(target, messages[accepted:])
+            except DriverUnavailable as error:
+                error.accepted += accepted
+                raise
+            remaining = deadline - time.monotonic()
+            if accepted < len(messages):
+                if remaining <= 0:
+                    raise QueueFull(queue, accepted=accepted, timeout=timeout)
+                target.wait_for_room(remaining)
+
+    def subscribe(
+        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+    ) -> Subscription:
+        """Deliver to this consumer, whose earlier subscription here has left by then."""
+        from .subscription import RedisSubscription
+
+        source, session = self._queue(queue), self._opened()
+        for earlier, _ in session.readers():
+            if earlier.consumer == consumer and earlier.queue is source:
+                earlier.close()
+                earlier.left.wait(self.config.socket_timeout)
+        name = f"{consumer}@{self._instance}-{next(self._numbers)}"
+        subscription = RedisSubscription(
+            session, source, name=name, consumer=consumer, credit=credit, deliver=deliver, queues=self._queues
+        )
+        session.subscribe(subscription)
+        return subscription
+
+    def info(self, queue: str) -> QueueInfo:
+        """Exact figures, of every process."""
+        from .scripts import INFO
+
+        known = self._queue(queue)
+        ready, in_flight, delayed, consumers = self._opened().ask(INFO.on(known.keys.all))
+        return QueueInfo(ready=ready, in_flight=in_flight, delayed=delayed, consumer_count=consumers)
+
+    def purge(self, queue: str) -> int:
+        """Remove what is ready or delayed, some at a time."""
+        from .scripts import PURGE
+
+        known = self._queue(queue)
+        count = 0
+        while removed := self._opened().ask(PURGE.on(known.keys.all, PURGE_BATCH)):
+            count += removed
+        known.tell_of_room()
+        return count
+
+    def peek(self, queue: str, limit: int) -> Sequence[StoredMessage]:
+        """The first messages, at most 1000: ready, then delayed, then in flight."""
+        from .entries import entry_of
+        from .scripts import PEEK
+
+        known = self._queue(queue)
+        found = []
+        for state, *rest in self._opened().ask(PEEK.on(known.keys.all, min(limit, LARGEST_PEEK))):
+            entry = entry_of(*rest)
+            found.append(StoredMessage(message=entry.message, attempts=entry.attempts, state=state.decode()))
+        return found
+
+    def _queue(self, name: str) -> RedisQueue:
+        try:
+            return self._queues[name]
+        except KeyError:
+            raise QueueNotFound(name) from None
+
+    def _opened(self) -> "Session":
+        session = self._session
+        if session is None:
+            raise DriverUnavailable(self.name)
+        return session

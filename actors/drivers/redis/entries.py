@@ -1,0 +1,74 @@
+"""Messages as entries of a stream, there and back.
+
+Knows: the fields of an entry, JSON. Must not know: connections, scripts, subscriptions.
+
+    id         the message ID
+    headers    a JSON object
+    body       the body's bytes
+    attempts   handler runs so far, on an entry that was put back behind the others
+    published  milliseconds, likewise: when the message first came; elsewhere the entry's own ID says it
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ...delivery import Message
+
+
+@frozen
+class Entry:
+    """A message as the stream has it.
+
+    Attributes:
+        id: of the entry.
+        message: what it carries.
+        attempts: how many handler runs it has had.
+        is_suspect: a process died with it in its hands.
+        published: milliseconds of the server's clock.
+    """
+
+    id: bytes
+    message: Message
+    attempts: int
+    is_suspect: bool
+    published: int
+
+
+def arguments_of(messages: Sequence[Message]) -> Iterator[str | bytes]:
+    """Three arguments for each message, as the scripts expect them."""
+    headers: Mapping[str, Any] | None = None
+    text = ""
+    for message in messages:
+        if message.headers is not headers:  # the messages of a batch share theirs
+            headers = message.headers
+            text = json.dumps(headers, separators=(",", ":"))
+        yield message.id
+        yield text
+        yield message.body
+
+
+def entry_of(entry_id: bytes, fields: Sequence[bytes], note: bytes = b"") -> Entry:
+    """An entry, with what is noted of it: `2`, `2!` or `!`, attempts and suspicion.
+
+    One that somebody made by hand may lack every field but its body.
+    """
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    message_id = values.get(b"id", entry_id).decode(errors="replace")
+    message = Message(message_id, values.get(b"body", b""), headers_of(values.get(b"headers", b"")))
+    attempts = note.rstrip(b"!") or values.get(b"attempts", b"0")
+    published = values.get(b"published") or entry_id.partition(b"-")[0]
+    return Entry(entry_id, message, int(attempts), note.endswith(b"!"), int(published))
+
+
+def headers_of(text: bytes) -> dict[str, Any]:
+    """The headers; what is no JSON object is kept under a name of its own."""
+    if not text:
+        return {}
+    try:
+        headers = json.loads(text)
+    except ValueError:
+        headers = text.decode(errors="replace")
+    return headers if isinstance(headers, dict) else {"headers": headers}

@@ -1,0 +1,302 @@
+"""The time between opening a driver and closing it, or losing its server.
+
+Knows: connections, threads, who is subscribed. Must not know: which queues are declared.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...delivery import Delivery, Message
+from ...errors import DriverRefused, DriverUnavailable
+from . import scripts
+from .callers import Callers
+from .entries import arguments_of
+from .errors import LeaseLost
+from .keys import GROUP
+from .link import LOST, Command, Link, checked, is_for_now, translated
+from .queue import RedisQueue
+from .reader import LONGEST_BLOCK, Reader
+from .settler import Settler
+from .subscription import RedisSubscription
+
+if TYPE_CHECKING:
+    from .config import RedisConfig
+
+# How many messages a publishing script gets: the server does nothing else meanwhile.
+PUBLISH_BATCH = 500
+# How long a close waits for the server to take back what was held.
+CLOSE_PATIENCE = 3.0
+
+
+class Session:
+    """Connected to the server. Ends once: by `close`, or by `lose`.
+
+    Args:
+        driver: its registry ID.
+        config: where and how long.
+        failed: told once, if the server is lost before `close`.
+
+    Raises:
+        DriverUnavailable, DriverRefused: no connection, or a server that would lose messages.
+    """
+
+    def __init__(
+        self, driver: str, config: "RedisConfig", failed: Callable[[DriverRefused | DriverUnavailable], None]
+    ) -> None:
+        self.driver = driver
+        self.config = config
+        self.problem: DriverRefused | DriverUnavailable | None = None
+        self.is_over = False
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._server_offset = 0.0
+        self._readers: dict[RedisSubscription, Reader] = {}
+        self._links: list[Link] = []
+        self._callers = Callers(self._connect(), self.lose)
+        self.settler = Settler(self, self._connect())
+        self._check_server()
+        self.settler.thread.start()
+
+    # ---- asking --------------------------------------------------------------------------------------
+
+    def ask(self, command: Command) -> Any:
+        """The answer to a command.
+
+        Raises:
+            DriverUnavailable: lost, or refused for now.
+            DriverRefused: refused for good.
+        """
+        return self._answer(self.run([command])[0])
+
+    def run(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands, each of which may be an error.
+
+        Raises:
+            DriverUnavailable: lost.
+        """
+        if self.is_over:
+            raise self._unavailable()
+        try:
+            return self._callers.run(commands)
+        except LOST as error:
+            raise self._unavailable(error) from error
+
+    def _answer(self, reply: Any) -> Any:
+        """Raises what the server refused; unless that was for now, this session is of no use any more."""
+        try:
+            return checked(reply)
+        except LOST as error:
+            if not is_for_now(error):
+                self.lose(error)
+            raise translated(self.driver, error) from error
+
+    def _unavailable(self, error: BaseException | None = None) -> DriverUnavailable:
+        problem = self.problem
+        if problem is None and error is not None:
+            problem = translated(self.driver, error)
+        return DriverUnavailable(self.driver, "" if problem is None else problem.problem)
+
+    # ---- verbs ---------------------------------------------------------------------------------------
+
+    def create_group(self, queue: RedisQueue) -> None:
+        """Make sure that the queue is there.
+
+        Raises:
+            DriverUnavailable: lost.
+        """
+        command = ("XGROUP", "CREATE", queue.keys.stream, GROUP, "0", "MKSTREAM")
+        [reply] = self.run([command])
+        if not str(reply).startswith("BUSYGROUP"):  # it is there already
+            self._answer(reply)
+
+    def store(self, queue: RedisQueue, messages: Sequence[Message]) -> int:
+        """Store messages as far as there is room; how many, from the first.
+
+        Raises:
+            DriverUnavailable: with `.accepted`.
+        """
+        limit = queue.options.max_length
+        accepted = 0
+        step = PUBLISH_BATCH if limit else len(messages)
+        for start in range(0, len(messages), step):
+            batch = messages[start : start + step]
+            stored = self._store(queue, batch, limit, accepted)
+            accepted += stored
+            if stored < len(batch):
+                break
+        return accepted
+
+    def _store(self, queue: RedisQueue, messages: Sequence[Message], limit: int, before: int) -> int:
+        commands: list[Command] = []
+        for start in range(0, len(messages), PUBLISH_BATCH):
+            batch = messages[start : start + PUBLISH_BATCH]
+            commands.append(scripts.PUBLISH.on(queue.keys.all, limit, *arguments_of(batch)))
+        if self.config.replicas:
+            milliseconds = int(self.config.socket_timeout * 500)
+            commands.append(("WAIT", self.config.replicas, milliseconds))
+        accepted = 0
+        try:
+            replies = self.run(commands)
+            if self.config.replicas:
+                self._check_copies(replies.pop())
+            for reply in replies:
+                accepted += self._answer(reply)
+        except DriverUnavailable as error:
+            error.accepted = before + accepted
+            raise
+        return accepted
+
+    def _check_copies(self, reply: Any) -> None:
+        copies: int = self._answer(reply)
+        if copies < self.config.replicas:
+            raise DriverUnavailable(
+                self.driver, f"only {copies} of {self.config.replicas} replicas have the message"
+            )
+
+    def move(
+        self, delivery: Delivery, source: RedisSubscription, target: RedisQueue, message: Message
+    ) -> bool:
+        """Whether it is out of the one queue, and in the other if it was still ours.
+
+        Raises:
+            DriverUnavailable: lost.
+        """
+        keys = (*source.queue.keys.all, target.keys.stream)
+        limit = target.options.max_length
+        args = (source.name, delivery.receipt, limit, *arguments_of((message,)))
+        return bool(self.ask(scripts.MOVE.on(keys, *args)))
+
+    def subscribe(self, subscription: RedisSubscription) -> None:
+        """Begin to fetch.
+
+        Raises:
+            DriverUnavailable: lost.
+        """
+        try:
+            link = self._connect(patience=LONGEST_BLOCK)
+            reader = Reader(subscription, link, self.reader_ended)
+        except LOST as error:
+            raise self._unavailable(error) from error
+        lease = int(self.config.lease * 1000)
+        self.ask(scripts.JOIN.on(subscription.queue.keys.all, subscription.name, lease, subscription.limit))
+        with self._lock:
+            self._readers = {**self._readers, subscription: reader}
+            is_over = self.is_over
+        if is_over:
+            subscription.lose()
+            raise self._unavailable()
+        subscription.queue.renew_at = 0.0
+        reader.thread.start()
+        self.settler.ring()
+
+    # ---- subscriptions -------------------------------------------------------------------------------
+
+    def readers(self) -> list[tuple[RedisSubscription, Reader]]:
+        """Who is subscribed."""
+        return list(self._readers.items())
+
+    def wake(self, subscription: RedisSubscription) -> None:
+        """It has said something, or has credit."""
+        reader = self._readers.get(subscription)
+        if reader is not None:
+            reader.thread.ring()
+            self.settler.ring()
+
+    def forget(self, subscription: RedisSubscription) -> None:
+        """It has left."""
+        with self._lock:
+            self._readers = {
+                each: reader for each, reader in self._readers.items() if each is not subscription
+            }
+        subscription.left.set()
+
+    # ---- time ----------------------------------------------------------------------------------------
+
+    def server_time(self) -> float:
+        """Milliseconds of the server's clock, counted on by ours since it last said."""
+        return self._server_offset + time.monotonic() * 1000
+
+    def set_server_time(self, milliseconds: int) -> None:
+        """It has just said."""
+        self._server_offset = milliseconds - time.monotonic() * 1000
+
+    # ---- the end -------------------------------------------------------------------------------------
+
+    def ended(self, error: BaseException | None) -> None:
+        """A thread of ours has ended."""
+        if error is not None:
+            self.lose(error)
+
+    def reader_ended(self, error: BaseException | None) -> None:
+        """A reader has ended, perhaps because its subscription did."""
+        self.ended(error)
+        self.settler.ring()
+
+    def lose(self, error: BaseException) -> None:
+        """The server is gone, or of no use: everybody hears of it now. Any thread."""
+        with self._lock:
+            if self.is_over:
+                return
+            self.is_over = True
+            self.problem = self._translated(error)
+        self._release_everybody()
+        self.settler.ring()
+        self._failed(self.problem)
+
+    def _translated(self, error: BaseException) -> DriverRefused | DriverUnavailable:
+        if isinstance(error, LeaseLost):
+            return DriverUnavailable(self.driver, str(error))
+        return translated(self.driver, error)
+
+    def close(self) -> None:
+        """Give everything back, as far as the server answers."""
+        deadline = time.monotonic() + CLOSE_PATIENCE
+        subscriptions = [subscription for subscription, _ in self.readers()]
+        if not self.is_over:
+            for subscription in subscriptions:
+                subscription.close()
+            for subscription in subscriptions:
+                subscription.left.wait(max(0.0, deadline - time.monotonic()))
+            self.settler.thread.stop(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            self.is_over = True
+        self._release_everybody()
+        for thread in (self.settler.thread, *(reader.thread for _, reader in self.readers())):
+            thread.stop(1.0)
+
+    def _release_everybody(self) -> None:
+        for link in self._links:
+            link.close()
+        for subscription, reader in self.readers():
+            subscription.lose()
+            subscription.left.set()
+            reader.thread.ring()
+            subscription.queue.tell_of_room()
+
+    # ---- the beginning -------------------------------------------------------------------------------
+
+    def _connect(self, *, patience: float = 0.0) -> Link:
+        link = Link(self.config, patience=patience)
+        with self._lock:
+            self._links = [each for each in self._links if not each.is_closed] + [link]
+        if self.is_over:
+            link.close()
+        return link
+
+    def _check_server(self) -> None:
+        """Raises DriverRefused where Redis may throw away what it has accepted."""
+        seconds, microseconds = self.ask(("TIME",))
+        self.set_server_time(int(seconds) * 1000 + int(microseconds) // 1000)
+        [reply] = self.run([("CONFIG", "GET", "maxmemory*")])
+        if isinstance(reply, Exception):  # whoever may not ask has to know
+            return
+        settings = dict(zip(reply[::2], reply[1::2], strict=True))
+        policy = settings.get(b"maxmemory-policy", b"").decode()
+        if settings.get(b"maxmemory", b"0") != b"0" and policy.startswith("allkeys-"):
+            raise DriverRefused(
+                self.driver,
+                f"Redis throws messages away when its memory is full (maxmemory-policy {policy}):"
+                " set maxmemory-policy noeviction",
+            )

@@ -1,0 +1,131 @@
+"""One consumer of a Redis queue.
+
+Knows: the books of a consumer, what it may say of a delivery at once. Must not know: how entries are fetched
+(reader.py) and settlements sent (settler.py).
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...delivery import Delivery, Message
+from ...errors import DriverRefused, DriverUnavailable
+from ..held import HeldSubscription
+from . import scripts
+from .entries import Entry
+from .queue import RedisQueue
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LARGEST_BATCH = 64
+
+
+class RedisSubscription(HeldSubscription):
+    """Collects acks: a trip for every one of them would cost more than all the rest.
+
+    Attributes:
+        name: what the consumer group knows it by: another one in every process, and after every `subscribe`.
+        left: set when everything it held has gone back and the server has forgotten it.
+        is_leaving: everything that it had to say is among its settlements.
+        is_hurried: its consumer has nothing to do, so that any free credit is worth a trip.
+    """
+
+    def __init__(  # noqa: PLR0913  (all of it is known only when it is made)
+        self,
+        session: "Session",
+        queue: RedisQueue,
+        *,
+        name: str,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        queues: Mapping[str, RedisQueue],
+    ) -> None:
+        super().__init__(consumer=consumer, credit=credit, deliver=deliver, ring=self._ring_if_worth_it)
+        self.queue = queue
+        self.name = name
+        self.limit = credit
+        self.left = threading.Event()
+        self.is_hurried = True
+        self.is_leaving = False
+        self._session = session
+        self._queues = queues
+        self._batch = max(1, min(LARGEST_BATCH, credit // 4))
+
+    def _ring_if_worth_it(self) -> None:
+        if len(self._settlements) >= self._batch:
+            self._session.wake(self)
+        elif self._session.settler.is_idle:
+            self._session.settler.ring()
+
+    def hurry(self) -> None:
+        """Send what was collected, use what is free."""
+        self.is_hurried = True
+        self._session.wake(self)
+
+    def nack(self, delivery: Delivery, delay: float) -> None:
+        """Again in `delay` seconds."""
+        super().nack(delivery, delay)
+        self.hurry()
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Back to the head."""
+        super().release(deliveries)
+        self.hurry()
+
+    def pause(self) -> None:
+        """Deliver nothing more."""
+        super().pause()
+        self._session.wake(self)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until the server has confirmed everything."""
+        self.hurry()
+        return super().flush(timeout)
+
+    def on_closed(self) -> None:
+        """The settler sends the rest."""
+        self.is_leaving = True
+        self._session.wake(self)
+
+    @property
+    def is_worth_a_trip(self) -> bool:
+        """Whether there is credit, and enough of it."""
+        return self.credit >= (1 if self.is_hurried else self._batch)
+
+    def deliver_entries(self, entries: Sequence[Entry]) -> None:
+        """Hand over; what comes too late goes back at once."""
+        deliveries = [self._delivery(entry) for entry in entries]
+        if not self.hand_over(deliveries):
+            self._session.settler.give_back(self, deliveries)
+
+    def _delivery(self, entry: Entry) -> Delivery:
+        delivery = Delivery(entry.message, self, entry.attempts + 1, entry.id, is_suspect=entry.is_suspect)
+        time_to_live = self.queue.options.message_ttl
+        if time_to_live is not None:
+            delivery.is_expired = self._session.server_time() - entry.published >= time_to_live * 1000
+        return delivery
+
+    def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
+        """In one step, on the server."""
+        if self.is_closed:
+            return True  # it has gone back already, and will be moved when it fails again
+        target = self._queues.get(queue)
+        if target is None:
+            return False
+        try:
+            moved = self._session.move(delivery, self, target, message)
+        except (DriverRefused, DriverUnavailable):
+            return False
+        if moved:
+            self.take_away(delivery)
+            self.queue.tell_of_room()
+            self.hurry()
+        return moved
+
+    def note_start(self, delivery: Delivery) -> None:
+        """On record before the handler runs."""
+        args = (self.name, delivery.receipt, delivery.attempt)
+        if not self._session.ask(scripts.NOTE_START.on(self.queue.keys.all, *args)):
+            raise DriverUnavailable(self._session.driver, "its lease had run out")
