@@ -87,7 +87,9 @@ def _chosen(
 @click.group(
     "dead",
     short_help="List, show, replay or drop dead letters; nothing has to run.",
-    epilog=example("noria dead ls examples/brokers jobs", "noria dead replay examples/brokers jobs"),
+    epilog=example(
+        "noria dead ls examples/brokers/app orders", "noria dead replay examples/brokers/app orders"
+    ),
 )
 def command() -> None:
     """Look after the dead letters of an application, straight through its drivers.
@@ -96,7 +98,7 @@ def command() -> None:
     """
 
 
-@command.command("ls", epilog=example("noria dead ls examples/brokers jobs"))
+@command.command("ls", epilog=example("noria dead ls examples/brokers/app orders"))
 @dead_letter_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls_command(chosen: Chosen, *, as_json: bool) -> int:
@@ -138,7 +140,7 @@ def _is_narrowed(selection: Selection) -> bool:
     return bool(selection.origin or selection.reason or selection.ids)
 
 
-@command.command("show", epilog=example("noria dead show examples/brokers jobs --limit 3"))
+@command.command("show", epilog=example("noria dead show examples/brokers/app orders --limit 3"))
 @dead_letter_options
 @click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many messages.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
@@ -209,10 +211,7 @@ def _groups(chosen: Chosen, selection: Selection) -> list[tuple[Any, Any, Any]]:
 
 @command.command(
     "replay",
-    epilog=example(
-        "noria dead replay examples/brokers jobs --reason max_attempts",
-        "noria dead replay examples/brokers dead --to jobs",
-    ),
+    epilog=example("noria dead replay examples/brokers/app orders --reason max_attempts"),
 )
 @dead_letter_options
 @click.option("--to", metavar="QUEUE", help="Put them there instead of where they came from.")
@@ -261,7 +260,9 @@ def _target(chosen: Chosen, to: str | None) -> str | None:
     return target
 
 
-@command.command("drop", epilog=example("noria dead drop examples/brokers jobs --reason rejected --yes"))
+@command.command(
+    "drop", epilog=example("noria dead drop examples/brokers/app orders --reason rejected --yes")
+)
 @dead_letter_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop_command(chosen: Chosen, *, yes: bool) -> int:

@@ -29,8 +29,8 @@ BODY: Final = "--body"
     "publish",
     short_help="Publish messages to a queue; nothing has to run.",
     epilog=example(
-        "noria publish examples/brokers jobs examples/brokers/input.jsonl",
-        "noria publish examples/brokers jobs --body '{\"id\": 7}' --header tenant=acme",
+        "noria publish examples/brokers/app orders examples/brokers/input.jsonl",
+        "noria publish examples/brokers/app orders --body '{\"id\": 7}' --header tenant=acme",
     ),
 )
 @application_options

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 @click.group(
     "queue",
     short_help="List, look into or empty queues; nothing has to run.",
-    epilog=example("noria queue ls examples/brokers", "noria queue peek examples/brokers jobs"),
+    epilog=example("noria queue ls examples/brokers/app", "noria queue peek examples/brokers/app orders"),
 )
 def command() -> None:
     """Look at the queues of an application, straight through their drivers."""
 
 
 @command.command(
-    "ls", epilog=example("noria queue ls examples/brokers", "noria queue ls examples/brokers --json")
+    "ls", epilog=example("noria queue ls examples/brokers/app", "noria queue ls examples/brokers/app --json")
 )
 @application_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -101,7 +101,7 @@ def _as_data(access: QueueAccess, queue: Queue, info: QueueInfo | None) -> dict[
     }
 
 
-@command.command("info", epilog=example("noria queue info examples/brokers jobs"))
+@command.command("info", epilog=example("noria queue info examples/brokers/app orders"))
 @application_options
 @click.argument("queue")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -120,10 +120,11 @@ def info_command(application: Application, *, queue: str, as_json: bool) -> int:
 
 def _described(data: dict[str, Any]) -> list[tuple[str, str]]:
     figures = data["figures"]
+    alias = f", where it is called {data['name']}" if data["name"] != data["id"] else ""
     estimate = "" if data["exact"] else " (estimates: the backend keeps no exact figures)"
     lines = [
         ("Queue", data["id"]),
-        ("Driver", f"{data['driver']} ({data['kind']}), where it is called {data['name']}"),
+        ("Driver", f"{data['driver']} ({data['kind']}){alias}"),
         ("Codec", data["codec"]),
         ("Messages", f"{figures['message_count']}{estimate}"),
         *((f"  {name.replace('_', ' ')}", str(figures[name])) for name in ("ready", "in_flight", "delayed")),
@@ -137,7 +138,7 @@ def _described(data: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-@command.command("peek", epilog=example("noria queue peek examples/brokers jobs --limit 3 --full"))
+@command.command("peek", epilog=example("noria queue peek examples/brokers/app orders --limit 3 --full"))
 @application_options
 @click.argument("queue")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many messages.")
@@ -166,7 +167,7 @@ def peek_command(application: Application, *, queue: str, limit: int, full: bool
     return 0
 
 
-@command.command("purge", epilog=example("noria queue purge examples/brokers jobs --yes"))
+@command.command("purge", epilog=example("noria queue purge examples/brokers/app orders --yes"))
 @application_options
 @click.argument("queue")
 @click.option("--yes", is_flag=True, help="Do not ask.")
