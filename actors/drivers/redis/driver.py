@@ -51,7 +51,7 @@ class RedisDriver(Driver):
             if self._session is not None and not self._session.is_over:
                 return
             try:
-                self._session = Session(self.name, self.config, failed)
+                self._session = Session(self.name, self.config, instance=self._instance, failed=failed)
             except LOST as error:
                 raise translated(self.name, error) from error
 

@@ -63,14 +63,15 @@ class Link:
 
     Args:
         config: where to connect, and how long to wait.
+        name: what the server calls it in `CLIENT LIST`.
         patience: seconds to wait for an answer beyond the usual, for commands that block.
 
     Raises:
         RedisError, OSError: no connection (`unavailable` says which of our errors that is).
     """
 
-    def __init__(self, config: RedisConfig, *, patience: float = 0.0) -> None:
-        self._socket = _socket(config, patience)
+    def __init__(self, config: RedisConfig, *, name: str, patience: float = 0.0) -> None:
+        self._socket = _socket(config, name, patience)
         self.is_closed = False
         self._socket.connect()
         self._load_scripts()
@@ -156,7 +157,7 @@ def problem_of(error: BaseException) -> str:
 LOST = (RedisError, OSError, ValueError)
 
 
-def _socket(config: RedisConfig, patience: float) -> Socket:
+def _socket(config: RedisConfig, name: str, patience: float) -> Socket:
     options: dict[str, Any] = parse_url(config.url)  # type: ignore[no-untyped-call]
     kind = options.pop("connection_class", Connection)
     made: Callable[..., Any] = kind
@@ -166,6 +167,7 @@ def _socket(config: RedisConfig, patience: float) -> Socket:
     options |= {
         "socket_connect_timeout": config.connect_timeout,
         "socket_timeout": config.socket_timeout + patience,
+        "client_name": name,
         "protocol": 2,
     }
     if kind is not UnixDomainSocketConnection:

@@ -36,6 +36,7 @@ class Session:
     Args:
         driver: its registry ID.
         config: where and how long.
+        instance: which of all processes this is.
         failed: told once, if the server is lost before `close`.
 
     Raises:
@@ -43,10 +44,17 @@ class Session:
     """
 
     def __init__(
-        self, driver: str, config: "RedisConfig", failed: Callable[[DriverRefused | DriverUnavailable], None]
+        self,
+        driver: str,
+        config: "RedisConfig",
+        *,
+        instance: str,
+        failed: Callable[[DriverRefused | DriverUnavailable], None],
     ) -> None:
         self.driver = driver
         self.config = config
+        # What `CLIENT LIST` shows.
+        self._client_name = f"noria:{driver}:{instance}".replace(" ", "_")
         self.problem: DriverRefused | DriverUnavailable | None = None
         self.is_over = False
         self._failed = failed
@@ -54,9 +62,14 @@ class Session:
         self._server_offset = 0.0
         self._readers: dict[RedisSubscription, Reader] = {}
         self._links: list[Link] = []
-        self._callers = Callers(self._connect(), self.lose)
-        self.settler = Settler(self, self._connect())
-        self._check_server()
+        try:
+            first = self._connect()
+            self._check_server(first)
+            self._callers = Callers(first, self.lose)
+            self.settler = Settler(self, self._connect())
+        except BaseException:
+            self._close_links()
+            raise
         self.settler.thread.start()
 
     # ---- asking --------------------------------------------------------------------------------------
@@ -266,9 +279,12 @@ class Session:
         for thread in (self.settler.thread, *(reader.thread for _, reader in self.readers())):
             thread.stop(1.0)
 
-    def _release_everybody(self) -> None:
+    def _close_links(self) -> None:
         for link in self._links:
             link.close()
+
+    def _release_everybody(self) -> None:
+        self._close_links()
         for subscription, reader in self.readers():
             subscription.lose()
             subscription.left.set()
@@ -278,18 +294,18 @@ class Session:
     # ---- the beginning -------------------------------------------------------------------------------
 
     def _connect(self, *, patience: float = 0.0) -> Link:
-        link = Link(self.config, patience=patience)
+        link = Link(self.config, name=self._client_name, patience=patience)
         with self._lock:
             self._links = [each for each in self._links if not each.is_closed] + [link]
         if self.is_over:
             link.close()
         return link
 
-    def _check_server(self) -> None:
+    def _check_server(self, link: Link) -> None:
         """Raises DriverRefused where Redis may throw away what it has accepted."""
-        seconds, microseconds = self.ask(("TIME",))
+        seconds, microseconds = link.ask(("TIME",))
         self.set_server_time(int(seconds) * 1000 + int(microseconds) // 1000)
-        [reply] = self.run([("CONFIG", "GET", "maxmemory*")])
+        [reply] = link.run([("CONFIG", "GET", "maxmemory*")])
         if isinstance(reply, Exception):  # whoever may not ask has to know
             return
         settings = dict(zip(reply[::2], reply[1::2], strict=True))

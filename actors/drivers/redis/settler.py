@@ -125,6 +125,8 @@ class Settler:
     ) -> None:
         def confirm(count: int) -> Heard:
             def hear(_reply: Any) -> None:
+                if script is scripts.RELEASE:
+                    subscription.has_gone_back(count)
                 subscription.confirm(count)
                 subscription.queue.tell_of_room()
 

@@ -51,6 +51,7 @@ class RedisSubscription(HeldSubscription):
         self.is_leaving = False
         self._session = session
         self._queues = queues
+        self._going_back = 0
         self._batch = max(1, min(LARGEST_BATCH, credit // 4))
 
     def _ring_if_worth_it(self) -> None:
@@ -69,10 +70,22 @@ class RedisSubscription(HeldSubscription):
         super().nack(delivery, delay)
         self.hurry()
 
+    @property
+    def credit(self) -> int:
+        """How many more it may hold. What it gives back frees credit when it is back, for it is to come first."""
+        return super().credit - self._going_back
+
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Back to the head."""
+        with self._lock:
+            self._going_back += sum(delivery.receipt in self._held for delivery in deliveries)
         super().release(deliveries)
         self.hurry()
+
+    def has_gone_back(self, count: int) -> None:
+        """So many of what it released are at the head of the queue."""
+        with self._lock:
+            self._going_back -= count
 
     def pause(self) -> None:
         """Deliver nothing more."""
