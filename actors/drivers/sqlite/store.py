@@ -1,0 +1,416 @@
+"""What is done to the tables, inside one transaction.
+
+Knows: SQL. Must not know: threads, subscriptions, why something is done.
+
+Everything that names an owner changes only what still belongs to that owner: who has lost a message meanwhile cannot
+settle it. The figures of a queue are kept in its row, and written with everything else when the transaction ends.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any
+
+import attrs
+from attrs import define
+
+from .clock import ClockMark, DatabaseClock
+from .database import is_locked
+from .schema import COUNT_BITS
+
+# One statement for many rows costs less than one each, above all because the interpreter's lock changes hands with
+# every statement. These sizes are few, so that the statements stay prepared.
+SIZES = (256, 64, 16, 4, 1)
+
+# position, attempts, suspect, published, id, headers, body
+Record = tuple[int, int, int, int, str, str, bytes]
+
+
+@define(eq=False)
+class QueueRow:
+    """A queue as it is in this transaction; the positions are explained in schema.py."""
+
+    number: int
+    name: str
+    next: int
+    head: int
+    top: int
+    ready: int
+    in_flight: int
+    delayed: int
+    max_length: int
+    message_ttl: int
+
+    @property
+    def start(self) -> int:
+        """Its first possible position."""
+        return self.number << COUNT_BITS
+
+    @property
+    def end(self) -> int:
+        """Behind its last possible position."""
+        return (self.number + 1) << COUNT_BITS
+
+    def room(self, count: int) -> int:
+        """How many of so many messages may come in."""
+        return (
+            count if not self.max_length else max(0, min(count, self.max_length - self.ready - self.delayed))
+        )
+
+
+_COLUMNS = ", ".join(field.name for field in attrs.fields(QueueRow))
+_WRITTEN = tuple(field.name for field in attrs.fields(QueueRow) if field.name not in ("number", "name"))
+_WRITE = f"UPDATE queues SET {', '.join(f'{name} = ?' for name in _WRITTEN)} WHERE number = ?"  # noqa: S608
+
+
+class Store:
+    """The tables, for one thread.
+
+    Args:
+        connection: to the database, in autocommit mode.
+        clock: the time of the database.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, clock: DatabaseClock) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._clock = clock
+        self._rows: dict[int, QueueRow] = {}
+        self._before: dict[int, tuple[Any, ...]] = {}
+        self._numbers: dict[str, int] = {}
+        self.owner = 0
+        self.now = 0
+
+    # ---- the transaction -----------------------------------------------------------------------------
+
+    def begin(self) -> bool:
+        """Begin to write; False if another program has the database locked."""
+        try:
+            self._execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_locked(error):
+                return False
+            raise
+        self._rows.clear()
+        self._before.clear()
+        self.now = self._clock.now()
+        return True
+
+    def commit(self) -> None:
+        """Write the figures, and make everything safe."""
+        for row in self.changed_rows():
+            self._execute(_WRITE, (*_written(row), row.number))
+        self._execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo everything; what SQLite has undone already stays so."""
+        if self._connection.in_transaction:
+            self._execute("ROLLBACK")
+
+    def changed_rows(self) -> Iterator[QueueRow]:
+        """The queues in which something happened."""
+        return (row for row in self._rows.values() if _written(row) != self._before[row.number])
+
+    def version(self) -> int:
+        """Another one whenever another process has written."""
+        (version,) = self._execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    # ---- queues --------------------------------------------------------------------------------------
+
+    def declare(self, name: str, max_length: int, message_ttl: int) -> None:
+        """Make the queue, or change its bounds."""
+        row = self.find(name)
+        if row is None:
+            (number,) = self._execute("SELECT coalesce(max(number), 0) + 1 FROM queues").fetchone()
+            start = number << COUNT_BITS
+            self._execute(
+                "INSERT INTO queues (number, name, next, head, top) VALUES (?, ?, ?, ?, ?)",
+                (number, name, start, start, start),
+            )
+            row = self.queue(number)
+        row.max_length, row.message_ttl = max_length, message_ttl
+
+    def find(self, name: str) -> QueueRow | None:
+        """The queue of that name."""
+        number = self._numbers.get(name)
+        if number is None:
+            found = self._execute("SELECT number FROM queues WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                return None
+            (number,) = found
+            self._numbers[name] = number
+        return self.queue(number)
+
+    def queue(self, number: int) -> QueueRow:
+        """The queue of that number. It stays the same object in this transaction."""
+        row = self._rows.get(number)
+        if row is None:
+            found = self._execute(f"SELECT {_COLUMNS} FROM queues WHERE number = ?", (number,)).fetchone()  # noqa: S608
+            row = self._rows[number] = QueueRow(*found)
+            self._before[number] = _written(row)
+        return row
+
+    # ---- messages come, are taken, and go ------------------------------------------------------------
+
+    def insert(
+        self, row: QueueRow, ids: Sequence[str], headers: Sequence[str], bodies: Sequence[bytes]
+    ) -> None:
+        """Put messages at the tail."""
+        count = len(ids)
+        values = zip(range(row.next, row.next + count), repeat(self.now), ids, headers, bodies, strict=False)
+        flat = tuple(chain.from_iterable(values))
+        for first, size in _chunks(count):
+            rows = ", ".join(["(?, 0, 0, 0, 0, ?, ?, ?, ?)"] * size)
+            statement = f"INSERT INTO messages VALUES {rows}"  # noqa: S608  (question marks only)
+            self._execute(statement, flat[first * 5 : (first + size) * 5])
+        row.next += count
+        row.ready += count
+
+    def claim(self, row: QueueRow, count: int) -> list[Record]:
+        """Take the first ready messages for us."""
+        records: list[Record] = self._execute(
+            "SELECT position, attempts, suspect, published, id, headers, body FROM messages"
+            " WHERE position >= ? AND position < ? AND owner = 0 ORDER BY position LIMIT ?",
+            (row.head, row.end, count),
+        ).fetchall()
+        if len(records) < count:
+            row.head, row.ready = row.next, len(records)
+        if records:
+            first, last = records[0][0], records[-1][0]
+            self._execute(
+                "UPDATE messages SET owner = ? WHERE position BETWEEN ? AND ? AND owner = 0",
+                (self.owner, first, last),
+            )
+            row.head = max(row.head, last + 1)
+            row.top = max(row.top, last + 1)
+            row.ready -= len(records)
+            row.in_flight += len(records)
+        return records
+
+    def remove(self, positions: Sequence[int]) -> int:
+        """They are done; how many of them were still ours."""
+        return self._for_each_queue("DELETE FROM messages WHERE owner = ? AND position IN", positions)
+
+    def release(self, positions: Sequence[int]) -> None:
+        """Back to where they were."""
+        for number, group in _by_queue(positions).items():
+            row = self.queue(number)
+            changed = self._change(
+                "UPDATE messages SET owner = 0, started = 0 WHERE owner = ? AND position IN", group
+            )
+            row.in_flight -= changed
+            row.ready += changed
+            row.head = min(row.head, *group)
+
+    def count_attempts(self, position: int, attempts: int) -> None:
+        """A message of ours has had so many handler runs, and nobody died of the last one."""
+        self._execute(
+            "UPDATE messages SET attempts = ?, suspect = 0, started = 0 WHERE position = ? AND owner = ?",
+            (attempts, position, self.owner),
+        )
+
+    def note_start(self, position: int) -> bool:
+        """A handler is about to run; False if the message is no longer ours."""
+        cursor = self._execute(
+            "UPDATE messages SET started = 1 WHERE position = ? AND owner = ?", (position, self.owner)
+        )
+        return cursor.rowcount == 1
+
+    def put_behind(self, position: int) -> None:
+        """Release it, not where it was but behind what is ready."""
+        row = self.queue(position >> COUNT_BITS)
+        cursor = self._execute(
+            "UPDATE messages SET position = ?, owner = 0 WHERE position = ? AND owner = ?",
+            (row.next, position, self.owner),
+        )
+        if cursor.rowcount:
+            row.next += 1
+            row.in_flight -= 1
+            row.ready += 1
+
+    # ---- delays --------------------------------------------------------------------------------------
+
+    def delay(self, position: int, milliseconds: int) -> None:
+        """Let it wait elsewhere."""
+        number = position >> COUNT_BITS
+        cursor = self._execute(
+            "INSERT INTO delayed (queue, due, attempts, published, id, headers, body)"
+            " SELECT ?, ?, attempts, published, id, headers, body FROM messages WHERE position = ? AND owner = ?",
+            (number, self.now + milliseconds, position, self.owner),
+        )
+        if cursor.rowcount:
+            self.remove([position])
+            self.queue(number).delayed += 1
+
+    def next_due(self) -> int | None:
+        """When the first delay ends."""
+        (due,) = self._execute("SELECT min(due) FROM delayed").fetchone()
+        return None if due is None else int(due)
+
+    def end_delays(self, limit: int) -> None:
+        """Put what is due behind what is ready."""
+        due = self._execute(
+            "SELECT number, queue FROM delayed WHERE due <= ? ORDER BY due, number LIMIT ?", (self.now, limit)
+        ).fetchall()
+        for number, queue in due:
+            row = self.queue(queue)
+            self._execute(
+                "INSERT INTO messages SELECT ?, 0, attempts, 0, 0, published, id, headers, body"
+                " FROM delayed WHERE number = ?",
+                (row.next, number),
+            )
+            row.next += 1
+            row.ready += 1
+            row.delayed -= 1
+        self._connection.executemany("DELETE FROM delayed WHERE number = ?", ((number,) for number, _ in due))
+
+    # ---- whole queues --------------------------------------------------------------------------------
+
+    def purge(self, row: QueueRow) -> int:
+        """Remove what is ready or delayed."""
+        ready = self._execute(
+            "DELETE FROM messages WHERE position >= ? AND position < ? AND owner = 0", (row.head, row.end)
+        ).rowcount
+        delayed = self._execute("DELETE FROM delayed WHERE queue = ?", (row.number,)).rowcount
+        row.head, row.ready, row.delayed = row.next, 0, 0
+        return ready + delayed
+
+    def peek(self, row: QueueRow, limit: int) -> list[tuple[str, int, str, str, bytes]]:
+        """State, attempts, id, headers and body of the first messages: ready, then delayed, then in flight."""
+        columns = "attempts, id, headers, body"
+        within = "position >= ? AND position < ? AND owner"
+        searches = (
+            (
+                f"SELECT 'ready', {columns} FROM messages WHERE {within} = 0 ORDER BY position LIMIT ?",  # noqa: S608
+                (row.head, row.end),
+            ),
+            (
+                f"SELECT 'delayed', {columns} FROM delayed WHERE queue = ? ORDER BY due, number LIMIT ?",  # noqa: S608
+                (row.number,),
+            ),
+            (
+                f"SELECT 'in_flight', {columns} FROM messages WHERE {within} != 0 ORDER BY position LIMIT ?",  # noqa: S608
+                (row.start, row.top),
+            ),
+        )
+        found: list[tuple[str, int, str, str, bytes]] = []
+        for search, values in searches:
+            found += self._execute(search, (*values, limit - len(found))).fetchall()
+        return found
+
+    # ---- processes -----------------------------------------------------------------------------------
+
+    def join(self, pid: int, boot: str, beat: float, lease: float) -> None:
+        """Become an owner."""
+        cursor = self._execute(
+            "INSERT INTO owners (pid, boot, beat, lease) VALUES (?, ?, ?, ?)", (pid, boot, beat, lease)
+        )
+        self.owner = cursor.lastrowid or 0
+
+    def beat(self, beat: float) -> bool:
+        """We live; False if somebody thought otherwise, and has taken over what was ours."""
+        cursor = self._execute("UPDATE owners SET beat = ? WHERE number = ?", (beat, self.owner))
+        return cursor.rowcount == 1
+
+    def other_owners(self) -> list[tuple[int, str, float, float]]:
+        """Number, boot, beat and lease of all others."""
+        return self._execute(
+            "SELECT number, boot, beat, lease FROM owners WHERE number != ?", (self.owner,)
+        ).fetchall()
+
+    def forget_owner(self, owner: int) -> None:
+        """It has left, or is dead: what it had in flight is ready again, under suspicion."""
+        self._execute("DELETE FROM owners WHERE number = ?", (owner,))
+        self._execute("DELETE FROM consumers WHERE owner = ?", (owner,))
+        holding = self._execute("SELECT number FROM queues WHERE in_flight > 0").fetchall()
+        for (number,) in holding:
+            self._take_over(self.queue(number), owner)
+
+    def _take_over(self, row: QueueRow, owner: int) -> None:
+        where = "WHERE position >= ? AND position < ? AND owner = ?"
+        values = (row.start, row.top, owner)
+        (first,) = self._execute(f"SELECT min(position) FROM messages {where}", values).fetchone()  # noqa: S608
+        if first is None:
+            return
+        returned = self._execute(
+            f"UPDATE messages SET owner = 0, attempts = attempts + started, started = 0, suspect = 1 {where}",  # noqa: S608
+            values,
+        ).rowcount
+        row.head = min(row.head, first)
+        row.in_flight -= returned
+        row.ready += returned
+
+    def set_consumers(self, queue: int, count: int, credit: int) -> None:
+        """Let other processes know how many of us take from a queue."""
+        if count:
+            self._execute("REPLACE INTO consumers VALUES (?, ?, ?, ?)", (queue, self.owner, count, credit))
+        else:
+            self._execute("DELETE FROM consumers WHERE queue = ? AND owner = ?", (queue, self.owner))
+
+    def other_consumers(self) -> list[tuple[int, int, int, int]]:
+        """Queue, owner, count and credit of the consumers in all other processes."""
+        return self._execute(
+            "SELECT queue, owner, count, credit FROM consumers WHERE owner != ?", (self.owner,)
+        ).fetchall()
+
+    def read_clock(self) -> ClockMark | None:
+        """What was remembered last."""
+        found = self._execute('SELECT boot, "offset", wall, time FROM clock').fetchone()
+        if found is None:
+            return None
+        boot, offset, wall, time = found
+        return ClockMark(boot=boot, offset=offset, wall=wall, time=time)
+
+    def write_clock(self, mark: ClockMark) -> None:
+        """Remember the time."""
+        self._execute(
+            "REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", (mark.boot, mark.offset, mark.wall, mark.time)
+        )
+
+    # ---- helpers -------------------------------------------------------------------------------------
+
+    def _for_each_queue(self, statement: str, positions: Sequence[int]) -> int:
+        total = 0
+        for number, group in _by_queue(positions).items():
+            changed = self._change(statement, group)
+            self.queue(number).in_flight -= changed
+            total += changed
+        return total
+
+    def _change(self, statement: str, positions: Sequence[int]) -> int:
+        changed = 0
+        for first, size in _chunks(len(positions)):
+            marks = ", ".join("?" * size)
+            values = (self.owner, *positions[first : first + size])
+            changed += self._execute(f"{statement} ({marks})", values).rowcount
+        return changed
+
+
+def _written(row: QueueRow) -> tuple[Any, ...]:
+    return (
+        row.next,
+        row.head,
+        row.top,
+        row.ready,
+        row.in_flight,
+        row.delayed,
+        row.max_length,
+        row.message_ttl,
+    )
+
+
+def _chunks(count: int) -> Iterator[tuple[int, int]]:
+    """First and size of pieces that make up `count`."""
+    first = 0
+    for size in SIZES:
+        while count - first >= size:
+            yield first, size
+            first += size
+
+
+def _by_queue(positions: Sequence[int]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = {}
+    for position in positions:
+        groups.setdefault(position >> COUNT_BITS, []).append(position)
+    return groups
