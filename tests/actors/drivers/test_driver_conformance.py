@@ -11,7 +11,9 @@ from attrs import frozen
 
 from noria.actors.driver import Driver
 from noria.actors.drivers.memory import MemoryDriver
-from noria.actors.testing import DriverConformance
+from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
+from noria.actors.errors import DriverUnavailable
+from noria.actors.testing import PATIENCE, DriverConformance
 
 
 @frozen
@@ -31,10 +33,29 @@ class Backend:
     lease: float = 0.0
 
 
+def make_sqlite(request: pytest.FixtureRequest) -> SqliteDriver:
+    return SqliteDriver("sqlite", SqliteConfig(path=str(request.getfixturevalue("tmp_path") / "queues.db")))
+
+
+def lose_sqlite(_request: pytest.FixtureRequest, driver: Driver) -> None:
+    """Its thread ends on the spot: nothing more reaches the file, and the kernel sees that nobody listens any more."""
+
+    def end() -> float:
+        raise DriverUnavailable("sqlite", "the test took it away")
+
+    assert isinstance(driver, SqliteDriver)
+    session = driver._session
+    assert session is not None
+    session._rounds.work = end  # type: ignore[method-assign]
+    session.ring()
+    session._io._thread.join(PATIENCE)
+
+
 # A driver of ours adds its line here, its functions above, and its name to BUILT_IN_DRIVERS in tests/conftest.py.
 # `request.getfixturevalue("redis_server")`, `("tmp_path")` and the like say where its backend is.
 OURS = {
     "memory": Backend(lambda _request: MemoryDriver()),
+    "sqlite": Backend(make_sqlite, abandon=lose_sqlite, cut=lose_sqlite),
 }
 
 
