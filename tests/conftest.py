@@ -31,7 +31,7 @@ pytest_plugins = ["servers.fixtures"]
 settings.register_profile("noria", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noria")
 
-BUILT_IN_DRIVERS = ("memory", "sqlite")
+BUILT_IN_DRIVERS = ("memory", "redis", "sqlite")
 PATIENCE = 20.0
 
 

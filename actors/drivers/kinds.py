@@ -6,9 +6,11 @@ Knows: their config classes, which import no client library. Must not know: how 
 from ...registry import Kind
 from ..driver import check_driver
 from .memory import MemoryConfig
+from .redis import RedisConfig, check_redis
 from .sqlite import SqliteConfig
 
 DRIVER_KINDS: tuple[Kind, ...] = (
     Kind("queue.driver.memory", MemoryConfig, check_driver),
+    Kind("queue.driver.redis", RedisConfig, check_redis),
     Kind("queue.driver.sqlite", SqliteConfig, check_driver),
 )

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+import redis
 from attrs import frozen
 
 from noria.actors.driver import Driver
 from noria.actors.drivers.memory import MemoryDriver
+from noria.actors.drivers.redis import RedisConfig, RedisDriver
 from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
 from noria.actors.errors import DriverUnavailable
 from noria.actors.testing import PATIENCE, DriverConformance
@@ -51,10 +53,38 @@ def lose_sqlite(_request: pytest.FixtureRequest, driver: Driver) -> None:
     session._io._thread.join(PATIENCE)
 
 
+REDIS_LEASE = 2.0
+
+
+def make_redis(request: pytest.FixtureRequest) -> RedisDriver:
+    """With keys for each test."""
+    server, prefix = request.getfixturevalue("redis_server"), request.node.name
+    return RedisDriver("redis", RedisConfig(url=server.url, prefix=prefix, lease=REDIS_LEASE))
+
+
+def abandon_redis(_request: pytest.FixtureRequest, driver: Driver) -> None:
+    """Its threads end at connections that are shut, and tell nobody."""
+    assert isinstance(driver, RedisDriver)
+    session = driver._session
+    assert session is not None
+    session.is_over = True
+    session._close_links()
+
+
+def cut_redis(request: pytest.FixtureRequest, driver: Driver) -> None:
+    """The server shuts its connections, which bear its name."""
+    assert isinstance(driver, RedisDriver)
+    with redis.Redis.from_url(request.getfixturevalue("redis_server").url) as client:
+        for each in client.client_list():
+            if each["name"].endswith(driver._instance):
+                client.client_kill_filter(_id=each["id"])
+
+
 # A driver of ours adds its line here, its functions above, and its name to BUILT_IN_DRIVERS in tests/conftest.py.
 # `request.getfixturevalue("redis_server")`, `("tmp_path")` and the like say where its backend is.
 OURS = {
     "memory": Backend(lambda _request: MemoryDriver()),
+    "redis": Backend(make_redis, abandon=abandon_redis, cut=cut_redis, lease=REDIS_LEASE),
     "sqlite": Backend(make_sqlite, abandon=lose_sqlite, cut=lose_sqlite),
 }
 
