@@ -15,6 +15,8 @@ from ..driver import (
 from .held import HeldSubscription, Settlement, Verb
 from .io_thread import IoThread, Request
 from .kinds import DRIVER_KINDS
+from .store import Kept, Store
+from .store_driver import StoreDriver
 
 __all__ = [
     "DRIVER_KINDS",
@@ -24,11 +26,14 @@ __all__ = [
     "Features",
     "HeldSubscription",
     "IoThread",
+    "Kept",
     "QueueDeclaration",
     "QueueInfo",
     "QueueOptions",
     "Request",
     "Settlement",
+    "Store",
+    "StoreDriver",
     "StoredMessage",
     "Subscription",
     "Verb",
