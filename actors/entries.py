@@ -22,6 +22,7 @@ from ..registry import (
     reference,
 )
 from ..registry.wording import nearest
+from .aws import AWS_KIND
 from .codecs import DEFAULT_CODEC, what_is_wrong_with
 from .driver import Features
 from .drivers import DRIVER_KINDS
@@ -215,6 +216,7 @@ def _may_define(tree: ast.Module, method: str) -> bool:
 
 
 KINDS: tuple[Kind, ...] = (
+    AWS_KIND,
     *DRIVER_KINDS,
     Kind("queue.queue", QueueConfig, _check_queue),
     Kind("queue.consumer", ConsumerConfig, _check_consumer),

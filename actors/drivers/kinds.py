@@ -8,9 +8,11 @@ from ..driver import check_driver
 from .memory import MemoryConfig
 from .redis import RedisConfig, check_redis
 from .sqlite import SqliteConfig
+from .sqs import SqsConfig, check_sqs
 
 DRIVER_KINDS: tuple[Kind, ...] = (
     Kind("queue.driver.memory", MemoryConfig, check_driver),
     Kind("queue.driver.redis", RedisConfig, check_redis),
     Kind("queue.driver.sqlite", SqliteConfig, check_driver),
+    Kind("queue.driver.sqs", SqsConfig, check_sqs),
 )
