@@ -33,6 +33,8 @@ class Features:
         exact_attempts: an attempt is a handler run; a delivery that was released, or whose process ended before
             its handler began, is not counted.
         counts_crashes: a handler run that ended with its process is counted.
+        tells_crashes: `Delivery.is_suspect` says that a process died; where it cannot, what was only given back is
+            taken for a suspect, too, which costs a trip to the backend and is harmless otherwise.
         bounded: `max_length` is kept to the message; where it is not, it is approximate.
     """
 
@@ -43,6 +45,7 @@ class Features:
     exact_info: bool = True
     exact_attempts: bool = True
     counts_crashes: bool = True
+    tells_crashes: bool = True
     bounded: bool = True
 
 

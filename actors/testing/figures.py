@@ -13,6 +13,7 @@ from .harness import (
     ack,
     bodies,
     check_attempt,
+    check_unsuspected,
     declare,
     eventually,
     in_order,
@@ -82,7 +83,7 @@ class Figures(DriverCase):
         _, receiver = subscribe(driver, queue)
         for delivery in receiver.take(5):
             check_attempt(driver, delivery, 1)
-            assert not delivery.is_suspect
+            check_unsuspected(driver, delivery)
 
     def test_peek_shows_the_first_as_far_as_it_was_asked(self, driver: Driver, queue: str) -> None:
         assert list(driver.peek(queue, 3)) == []

@@ -154,6 +154,11 @@ def check_attempt(driver: Driver, delivery: Delivery, expected: int) -> None:
         assert delivery.attempt >= expected
 
 
+def check_unsuspected(driver: Driver, delivery: Delivery) -> None:
+    """No process has died with it, so it is not taken for a suspect, unless the driver cannot tell."""
+    assert not delivery.is_suspect or not driver.features.tells_crashes
+
+
 def in_order(driver: Driver, found: Iterable[bytes]) -> list[bytes]:
     """What arrived, as it arrived where the driver promises an order, sorted where it does not."""
     return list(found) if driver.features.ordered else sorted(found)

@@ -13,6 +13,7 @@ from .harness import (
     ack,
     bodies,
     check_attempt,
+    check_unsuspected,
     declare,
     eventually,
     in_order,
@@ -184,7 +185,7 @@ class Settling(DriverCase):
         assert sorted(bodies(again)) == [b"1", b"2", b"3"]
         for delivery in again:
             check_attempt(driver, delivery, 1)
-            assert not delivery.is_suspect
+            check_unsuspected(driver, delivery)
 
     def test_only_the_first_claim_of_a_delivery_succeeds(self, driver: Driver, queue: str) -> None:
         """[AckIsIdempotent] [NackIsIdempotent] So a driver sees one settlement of each."""

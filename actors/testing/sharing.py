@@ -18,6 +18,7 @@ from .harness import (
     ack,
     bodies,
     check_attempt,
+    check_unsuspected,
     declare,
     declare_again,
     eventually,
@@ -149,7 +150,8 @@ class Sharing(DriverCase):
         check_attempt(another, found[b"nacked"], 2)
         check_attempt(another, found[b"seen"], 2)
         check_attempt(another, found[b"unseen"], 1)
-        assert not any(delivery.is_suspect for delivery in found.values())
+        for delivery in found.values():
+            check_unsuspected(another, delivery)
 
     def test_closing_one_driver_leaves_the_other_at_work(
         self, driver: Driver, another: Driver, common: str

@@ -19,6 +19,7 @@ from .harness import (
     ack,
     bodies,
     check_attempt,
+    check_unsuspected,
     declare,
     declare_again,
     eventually,
@@ -263,6 +264,6 @@ class Stopping(DriverCase):
             assert sorted(found) == [b"delayed", b"flying", b"ready"]
             check_attempt(successor, found[b"delayed"], 2)
             check_attempt(successor, found[b"flying"], 1)
-            assert not found[b"flying"].is_suspect
+            check_unsuspected(successor, found[b"flying"])
             publish(successor, queue, b"marker")
             assert bodies(second.take(1)) == [b"marker"]

@@ -1,0 +1,50 @@
+"""How long a message waits in which delay queue.
+
+Knows: arithmetic, names, arguments. Must not know: pika, connections.
+
+RabbitMQ lets messages expire at the head of a queue only, so a queue holds messages of one delay; delays are
+rounded up to one of a few steps, so that there are few queues. A queue that nobody declares again is deleted by the
+broker some time after the last message has left it.
+"""
+
+from bisect import bisect_left
+from typing import Any
+
+from .options import QueueType, dead_lettering_to
+
+# Three significant steps of at most 13 %; what people write (1s, 5s, 30s, 1.5s) is among them as it is.
+MANTISSAS = (
+    *(10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 25, 27, 30, 33),
+    *(36, 40, 43, 45, 48, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95),
+)
+STEPS = tuple(mantissa * 10**power for power in range(9) for mantissa in MANTISSAS)
+LONGEST = 1_500_000_000
+"""Milliseconds, 17 days: its queue must live longer than it, and RabbitMQ counts up to 49 days."""
+GRACE = 120_000
+
+
+def step_for(seconds: float) -> tuple[int, float]:
+    """How many milliseconds to wait now, never less than asked for; and how many seconds are left after that."""
+    wanted = seconds * 1000
+    if wanted > LONGEST:
+        return LONGEST, seconds - LONGEST / 1000
+    return min(STEPS[bisect_left(STEPS, wanted)], LONGEST), 0.0
+
+
+def delay_queue_name(queue: str, queue_type: QueueType, step: int) -> str:
+    """Unique for a queue, its type and the step."""
+    suffix = "" if queue_type == "classic" else f".{queue_type}"
+    return f"{queue}.noria.delay{suffix}.{step}"
+
+
+def delay_queue_arguments(queue: str, queue_type: QueueType, step: int) -> dict[str, Any]:
+    """Messages wait for `step` milliseconds and go to `queue`; it lives as long again after it was declared."""
+    arguments: dict[str, Any] = {"x-message-ttl": step, "x-expires": 2 * step + GRACE}
+    if queue_type != "classic":
+        arguments["x-queue-type"] = queue_type
+    return arguments | dead_lettering_to(queue, queue_type)
+
+
+def is_to_be_declared_again(step: int, age: float) -> bool:
+    """Whether a delay queue, declared `age` seconds ago, might be deleted before a message in it is due."""
+    return age * 1000 > (step + GRACE) / 2
