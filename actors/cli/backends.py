@@ -74,6 +74,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     except click.Abort as error:
         if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             raise
+        click.echo(err=True)  # the end of the line with the question
         raise click.UsageError("nobody answered: say --yes") from error
 
 

@@ -18,8 +18,8 @@ from .application import Application, application_options, example
     "call",
     short_help="Call a function and show its result.",
     epilog=example(
-        """noria call hello app:send '{"to": "ada@example.org"}'""",
-        """noria call hello app:send '{"to": "ada@example.org"}' --as app:sender""",
+        """noria call examples/brokers/app shop:pack '{"id": 1, "product": "tea", "count": 2}'""",
+        """noria call examples/brokers/app shop:pack '{"id": 1, "product": "tea", "count": 2}' --as shop:packer""",
     ),
 )
 @application_options

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..access import QueueAccess
     from ..dead_letters import DeadLetters, Outcome, Selection
 
-LONGEST_ERROR: Final = 80
+LONGEST_ERROR: Final = 160
 
 
 @attrs.frozen
@@ -88,7 +88,8 @@ def _chosen(
     "dead",
     short_help="List, show, replay or drop dead letters; nothing has to run.",
     epilog=example(
-        "noria dead ls examples/brokers/app orders", "noria dead replay examples/brokers/app orders"
+        "noria dead ls examples/brokers/app orders",
+        "noria dead replay examples/brokers/app orders --reason max_attempts",
     ),
 )
 def command() -> None:

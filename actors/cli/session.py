@@ -240,16 +240,21 @@ class Session:
         }
 
     def _lying(self) -> dict[str, int]:
-        """What is left in the queues, by queue."""
+        """What is left in the queues, by queue. A driver that is closed by now is opened once more to be asked."""
         from ...registry import NoriaError
+        from ..access import QueueAccess
+        from ..errors import DriverUnavailable
 
         left: dict[str, int] = {}
-        for entry in self.runtime.registry:
-            if entry.kind == "queue.queue":
+        with QueueAccess(self.runtime.registry) as access:
+            for id_ in access.queues:
                 try:
-                    left[str(entry.id)] = self.runtime.info(entry.id)["message_count"]
+                    left[id_] = self.runtime.info(id_)["message_count"]
+                except DriverUnavailable:
+                    with contextlib.suppress(NoriaError):  # a backend that cannot be asked any more
+                        left[id_] = access.open(id_).info().message_count
                 except NoriaError:
-                    continue  # a backend that cannot be asked any more
+                    continue  # never declared
         return {queue: count for queue, count in left.items() if count}
 
 

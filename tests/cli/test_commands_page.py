@@ -17,13 +17,18 @@ MASKS = (
     (r"(delay|seconds)=\S+", r"\1=N"),
     (r'"seconds": [0-9.e-]+', '"seconds": N'),
     (r"\(\S*/hello/", "(DIRECTORY/hello/"),
+    (r"published \d+ s ago", "published N s ago"),
+    (r"timestamp=\d+", "timestamp=N"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+    # Below a heading whose column is as wide as the name of a directory.
+    (r"-{20,}$", "DASHES"),
 )
 
 
 def masked(text: str) -> list[str]:
     """The lines, sorted: standard output and standard error have no order between them, nor have four workers."""
     for pattern, mask in MASKS:
-        text = re.sub(pattern, mask, text)
+        text = re.sub(pattern, mask, text, flags=re.MULTILINE)
     return sorted(line.rstrip() for line in text.splitlines() if line.strip())
 
 

@@ -234,7 +234,7 @@ def test_figures_as_data(noria, shop, bury):
 def test_one_queue_in_words(noria, shop):
     assert noria("queue", "info", shop, "orders").stdout == (
         "Queue           shop:orders\n"
-        "Driver          shop:store (queue.driver.sqlite)\n"
+        "Driver          shop:store (queue.driver.sqlite), where it is called orders\n"
         "Codec           json/plain\n"
         "Messages        0\n"
         "  ready         0\n"
