@@ -10,15 +10,15 @@ Knows: the fields of an entry, JSON. Must not know: connections, scripts, subscr
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from ...delivery import Message
 
 
-@frozen
+@define(eq=False)
 class Entry:
     """A message as the stream has it.
 
@@ -50,11 +50,31 @@ def arguments_of(messages: Sequence[Message]) -> Iterator[str | bytes]:
         yield message.body
 
 
-def entry_of(entry_id: bytes, fields: Sequence[bytes], note: bytes = b"") -> Entry:
-    """An entry, with what is noted of it: `2`, `2!` or `!`, attempts and suspicion.
+# How every entry looks that this driver has just published.
+NAMES = [b"id", b"headers", b"body"]
 
-    One that somebody made by hand may lack every field but its body.
-    """
+
+def entry_of(entry_id: bytes, fields: Sequence[bytes], note: bytes = b"") -> Entry:
+    """An entry, with what is noted of it: `2`, `2!` or `!`, attempts and suspicion."""
+    return next(entries_of([(entry_id, fields, note)]))
+
+
+def entries_of(found: Iterable[Sequence[Any]]) -> Iterator[Entry]:
+    """Entries as the server lists them: ID, fields, and perhaps a note of each."""
+    text, headers = b"{}", {}
+    for entry_id, fields, *notes in found:
+        if fields[::2] == NAMES and not notes:
+            _, message_id, _, its_text, _, body = fields
+            if its_text != text:  # those that were published together share theirs
+                text, headers = its_text, headers_of(its_text)
+            published = int(entry_id.partition(b"-")[0])
+            yield Entry(entry_id, Message(message_id.decode(), body, headers), 0, False, published)  # noqa: FBT003
+        else:
+            yield _unusual_entry(entry_id, fields, notes[0] if notes else b"")
+
+
+def _unusual_entry(entry_id: bytes, fields: Sequence[bytes], note: bytes) -> Entry:
+    """One that was put back or given back; or that somebody made by hand, and that may lack everything."""
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     message_id = values.get(b"id", entry_id).decode(errors="replace")
     message = Message(message_id, values.get(b"body", b""), headers_of(values.get(b"headers", b"")))

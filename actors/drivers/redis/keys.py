@@ -5,11 +5,14 @@ Knows: names. Must not know: redis-py, scripts, messages.
 All keys of a queue carry the same hash tag, so that a cluster keeps them on one node and a script may touch them all.
 """
 
+from binascii import crc_hqx
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 GROUP = "noria"
+# Of a cluster: CRC16 of the hash tag, modulo this.
+SLOTS = 16384
 # Consumers of the group that are nobody: whoever takes looks at the first, and a delay's end at the second.
 RELEASED = "-released-"
 DELAYED = "-delayed-"
@@ -40,6 +43,12 @@ class QueueKeys:
         tag = quote(f"{self.prefix}:{self.queue}", safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`|~")
         for part in ("stream", "leases", "notes", "delayed", "capacities"):
             object.__setattr__(self, part, f"{{{tag}}}:{part}")
+
+    @property
+    def slot(self) -> int:
+        """Which part of a cluster keeps it."""
+        tag = self.stream[1 : self.stream.index("}")]
+        return crc_hqx(tag.encode(), 0) % SLOTS
 
     @property
     def all(self) -> tuple[str, ...]:

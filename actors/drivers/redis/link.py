@@ -18,7 +18,6 @@ from redis.exceptions import (
 )
 
 from ...errors import DriverRefused, DriverUnavailable
-from ..tls import TlsRefused
 from . import scripts
 from .config import RedisConfig
 
@@ -141,7 +140,7 @@ def translated(driver: str, error: BaseException) -> DriverRefused | DriverUnava
     problem = problem_of(error)
     cause = error.__cause__ or error.__context__
     if (
-        isinstance(error, AuthenticationError | NoPermissionError | TlsRefused)
+        isinstance(error, AuthenticationError | NoPermissionError | ValueError)  # a URL, a certificate
         or isinstance(cause, ssl.SSLCertVerificationError)
         or (isinstance(error, ResponseError) and any(sign in str(error) for sign in FOR_EVER))
     ):

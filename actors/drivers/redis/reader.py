@@ -8,12 +8,14 @@ from typing import Any
 
 from ..io_thread import IoThread
 from . import scripts
-from .entries import entry_of
+from .entries import entries_of
 from .errors import LeaseLost
 from .keys import GROUP
 from .link import Link
 from .subscription import RedisSubscription
 
+# How many entries a script gets: Lua's stack has an end.
+SCRIPT_BATCH = 1000
 # What other processes give back, and whose delay they know, is found after this time at the latest.
 LONGEST_BLOCK = 0.5
 # How long others, who have less, get to take what they may.
@@ -53,28 +55,32 @@ class Reader:
 
     def _end(self, error: BaseException | None) -> None:
         self.has_ended = True
+        self._subscription.has_looked()
         self._link.close()
         self._ended(error)
 
     def _round(self) -> float | None:
         if self._subscription.is_closed:
             self.thread.stop(0)
-        elif self._subscription.is_worth_a_trip:
+            return None
+        # Before asking for credit: who pauses sees either that it looks, or that it will find none.
+        self.is_looking = True
+        try:
+            if not self._subscription.is_worth_a_trip:
+                return None
             self.rounds += 1
-            self.is_looking = True
-            try:
-                return self._look()
-            finally:
-                self.is_looking = False
-        return None
+            return self._look()
+        finally:
+            self.is_looking = False
+            self._subscription.has_looked()
 
     def _look(self) -> float:
         subscription = self._subscription
         subscription.is_hurried = False
-        old, new, due, some_are_left = self._take(subscription.credit)
+        old, new, due, some_are_left = self._take(min(subscription.credit, SCRIPT_BATCH))
         self._others_had_time = False
         if old or new:
-            subscription.deliver_entries([entry_of(*entry) for entry in (*old, *new)])
+            subscription.deliver_entries([*entries_of(old), *entries_of(new)])
             return 0
         subscription.is_hurried = True
         if some_are_left:
@@ -99,4 +105,4 @@ class Reader:
             group = ("XREADGROUP", "GROUP", GROUP, name, "COUNT", 1, "BLOCK", block)
             reply = self._link.ask((*group, "STREAMS", stream, ">"))
             if reply:
-                self._subscription.deliver_entries([entry_of(*entry) for entry in reply[0][1]])
+                self._subscription.deliver_entries(list(entries_of(reply[0][1])))

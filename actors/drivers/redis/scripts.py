@@ -143,6 +143,13 @@ def _script(*parts: str, flags: str = "allow-oom") -> Script:
     return Script(f"{first}\n" + "".join((COMMON, *parts)))
 
 
+# The group, and with it the stream, if they are not there. Without memory for it, that is told by whoever publishes.
+DECLARE = _script("""
+local made = redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+if made.err and not string.find(made.err, 'BUSYGROUP') then return made end
+return 1
+""")
+
 # limit, then id, headers and body of each message. How many were stored.
 PUBLISH = _script(
     COUNTS,
@@ -388,6 +395,7 @@ return found
 )
 
 ALL = (
+    DECLARE,
     PUBLISH,
     TAKE,
     ACK,

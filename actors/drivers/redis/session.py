@@ -14,7 +14,6 @@ from . import scripts
 from .callers import Callers
 from .entries import arguments_of
 from .errors import LeaseLost
-from .keys import GROUP
 from .link import LOST, Command, Link, checked, is_for_now, translated
 from .queue import RedisQueue
 from .reader import LONGEST_BLOCK, Reader
@@ -60,6 +59,7 @@ class Session:
         self._failed = failed
         self._lock = threading.Lock()
         self._server_offset = 0.0
+        self._is_cluster = False
         self._readers: dict[RedisSubscription, Reader] = {}
         self._links: list[Link] = []
         try:
@@ -119,10 +119,7 @@ class Session:
         Raises:
             DriverUnavailable: lost.
         """
-        command = ("XGROUP", "CREATE", queue.keys.stream, GROUP, "0", "MKSTREAM")
-        [reply] = self.run([command])
-        if not str(reply).startswith("BUSYGROUP"):  # it is there already
-            self._answer(reply)
+        self.ask(scripts.DECLARE.on(queue.keys.all))
 
     def store(self, queue: RedisQueue, messages: Sequence[Message]) -> int:
         """Store messages as far as there is room; how many, from the first.
@@ -142,10 +139,7 @@ class Session:
         return accepted
 
     def _store(self, queue: RedisQueue, messages: Sequence[Message], limit: int, before: int) -> int:
-        commands: list[Command] = []
-        for start in range(0, len(messages), PUBLISH_BATCH):
-            batch = messages[start : start + PUBLISH_BATCH]
-            commands.append(scripts.PUBLISH.on(queue.keys.all, limit, *arguments_of(batch)))
+        commands = publishing(queue, messages, limit)
         if self.config.replicas:
             milliseconds = int(self.config.socket_timeout * 500)
             commands.append(("WAIT", self.config.replicas, milliseconds))
@@ -155,7 +149,8 @@ class Session:
             if self.config.replicas:
                 self._check_copies(replies.pop())
             for reply in replies:
-                accepted += self._answer(reply)
+                stored = self._answer(reply)
+                accepted += stored if isinstance(stored, int) else 1
         except DriverUnavailable as error:
             error.accepted = before + accepted
             raise
@@ -176,10 +171,21 @@ class Session:
         Raises:
             DriverUnavailable: lost.
         """
+        if self._is_cluster and source.queue.keys.slot != target.keys.slot:
+            return self._store_then_remove(delivery, source, target, message)
         keys = (*source.queue.keys.all, target.keys.stream)
         limit = target.options.max_length
         args = (source.name, delivery.receipt, limit, *arguments_of((message,)))
         return bool(self.ask(scripts.MOVE.on(keys, *args)))
+
+    def _store_then_remove(
+        self, delivery: Delivery, source: RedisSubscription, target: RedisQueue, message: Message
+    ) -> bool:
+        """In a cluster, two queues may live on two nodes, and no script reaches both."""
+        if not self.store(target, (message,)):
+            return False
+        self.ask(scripts.ACK.on(source.queue.keys.all, source.name, delivery.receipt))
+        return True
 
     def subscribe(self, subscription: RedisSubscription) -> None:
         """Begin to fetch.
@@ -216,6 +222,11 @@ class Session:
         if reader is not None:
             reader.thread.ring()
             self.settler.ring()
+
+    def is_looking(self, subscription: RedisSubscription) -> bool:
+        """Whether its reader is about to fetch something."""
+        reader = self._readers.get(subscription)
+        return reader is not None and reader.is_looking
 
     def forget(self, subscription: RedisSubscription) -> None:
         """It has left."""
@@ -305,6 +316,7 @@ class Session:
         """Raises DriverRefused where Redis may throw away what it has accepted."""
         seconds, microseconds = link.ask(("TIME",))
         self.set_server_time(int(seconds) * 1000 + int(microseconds) // 1000)
+        self._is_cluster = b"cluster_enabled:1" in link.ask(("INFO", "cluster"))
         [reply] = link.run([("CONFIG", "GET", "maxmemory*")])
         if isinstance(reply, Exception):  # whoever may not ask has to know
             return
@@ -316,3 +328,14 @@ class Session:
                 f"Redis throws messages away when its memory is full (maxmemory-policy {policy}):"
                 " set maxmemory-policy noeviction",
             )
+
+
+def publishing(queue: RedisQueue, messages: Sequence[Message], limit: int) -> list[Command]:
+    """What stores messages: scripts that answer how many they stored, or a plain XADD for one that need not ask."""
+    if len(messages) == 1 and not limit:
+        message_id, headers, body = arguments_of(messages)
+        return [("XADD", queue.keys.stream, "*", "id", message_id, "headers", headers, "body", body)]
+    return [
+        scripts.PUBLISH.on(queue.keys.all, limit, *arguments_of(messages[start : start + PUBLISH_BATCH]))
+        for start in range(0, len(messages), PUBLISH_BATCH)
+    ]

@@ -4,12 +4,10 @@ Knows: settlements, leases, whom to wake. Must not know: how entries are fetched
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...delivery import Delivery
 from ..held import Settlement, Verb
 from ..io_thread import IoThread
 from . import scripts
@@ -50,7 +48,6 @@ class Settler:
         # Not longer than one answer may take: a server that is gone without a word is noticed by that.
         self._interval = min(session.config.lease / 3, session.config.socket_timeout)
         self._work: list[tuple[Command, Heard]] = []
-        self._late: deque[tuple[RedisSubscription, Sequence[Delivery]]] = deque()
         self._waking: dict[Reader, int] = {}
         self._stirred: set[RedisQueue] = set()
         self._said_paused: set[RedisSubscription] = set()
@@ -61,11 +58,6 @@ class Settler:
         """There is something to send."""
         self.thread.ring()
 
-    def give_back(self, subscription: RedisSubscription, deliveries: Sequence[Delivery]) -> None:
-        """They came after their consumer was paused. Any thread."""
-        self._late.append((subscription, deliveries))
-        self.ring()
-
     def _round(self) -> float:
         self.is_idle = True
         readers = self._session.readers()
@@ -73,7 +65,6 @@ class Settler:
         leaving = [each for each, reader in readers if each.is_leaving and reader.has_ended]
         for subscription, _ in readers:
             self._settle(subscription)
-        self._release_late()
         for subscription, reader in readers:
             if subscription in leaving:
                 self._leave(subscription)
@@ -137,14 +128,6 @@ class Settler:
             parts = [part for item in batch for part in item]
             command = script.on(subscription.queue.keys.all, subscription.name, *parts)
             self._work.append((command, confirm(len(batch))))
-
-    def _release_late(self) -> None:
-        while self._late:
-            subscription, deliveries = self._late.popleft()
-            settlements = [Settlement(Verb.RELEASE, each) for each in deliveries]
-            parts = [part for each in settlements for part in (each.delivery.receipt, note_of(each))]
-            self._tell(scripts.RELEASE, subscription, *parts)
-            self._stirred.add(subscription.queue)
 
     def _tell(
         self, script: scripts.Script, subscription: RedisSubscription, *args: str | bytes | int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...delivery import Delivery, Message
 from ...errors import DriverRefused, DriverUnavailable
-from ..held import HeldSubscription
+from ..held import HeldSubscription, Settlement, Verb
 from . import scripts
 from .entries import Entry
 from .queue import RedisQueue
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 LARGEST_BATCH = 64
+# How long a pause waits for what its reader is doing: the time of one trip, unless the server hangs.
+PAUSE_PATIENCE = 1.0
 
 
 class RedisSubscription(HeldSubscription):
@@ -52,6 +54,7 @@ class RedisSubscription(HeldSubscription):
         self._session = session
         self._queues = queues
         self._going_back = 0
+        self._is_quiet = threading.Event()
         self._batch = max(1, min(LARGEST_BATCH, credit // 4))
 
     def _ring_if_worth_it(self) -> None:
@@ -88,9 +91,16 @@ class RedisSubscription(HeldSubscription):
             self._going_back -= count
 
     def pause(self) -> None:
-        """Deliver nothing more."""
+        """Deliver nothing more, and fetch nothing more either."""
         super().pause()
         self._session.wake(self)
+        if self._session.is_looking(self):
+            self._is_quiet.wait(PAUSE_PATIENCE)
+
+    def has_looked(self) -> None:
+        """The reader has finished a round."""
+        if self.is_paused:
+            self._is_quiet.set()
 
     def flush(self, timeout: float) -> bool:
         """Wait until the server has confirmed everything."""
@@ -111,7 +121,14 @@ class RedisSubscription(HeldSubscription):
         """Hand over; what comes too late goes back at once."""
         deliveries = [self._delivery(entry) for entry in entries]
         if not self.hand_over(deliveries):
-            self._session.settler.give_back(self, deliveries)
+            self._give_back(deliveries)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        with self._lock:
+            self._settlements.extend(Settlement(Verb.RELEASE, delivery) for delivery in deliveries)
+            self._unconfirmed += len(deliveries)
+            self._going_back += len(deliveries)
+        self._session.wake(self)
 
     def _delivery(self, entry: Entry) -> Delivery:
         delivery = Delivery(entry.message, self, entry.attempts + 1, entry.id, is_suspect=entry.is_suspect)
