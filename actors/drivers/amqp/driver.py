@@ -4,9 +4,10 @@ Knows: which queues were declared, which error is whose. Must not know: pika; it
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
+from ....registry import Entry, Registry, read_options
 from ...delivery import Delivery, Message
 from ...driver import (
     Driver,
@@ -18,7 +19,7 @@ from ...driver import (
 )
 from ...errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound
 from .declared import LONGEST_NAME, DeclaredQueue
-from .headers import Letter, letter_of
+from .headers import Letter, content_type_of, letter_of
 from .options import AmqpConsumerOptions, AmqpQueueOptions
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class AmqpDriver(Driver):
     Args:
         name: its registry ID, for errors.
         config: an AmqpConfig; None: that of a RabbitMQ on this machine.
+        consumers: the options of those consumers that have some, by name.
+        content_types: what the bodies of a queue are, by the queue's name in the broker.
     """
 
     features = Features(durable=True, shared=True, exact_info=False, tells_crashes=False, bounded=False)
@@ -41,13 +44,41 @@ class AmqpDriver(Driver):
     consumer_options = AmqpConsumerOptions
     requires = ("pika", "noria[amqp]")
 
-    def __init__(self, name: str = "amqp", config: Any = None) -> None:
+    def __init__(
+        self,
+        name: str = "amqp",
+        config: Any = None,
+        *,
+        consumers: Mapping[str, AmqpConsumerOptions] | None = None,
+        content_types: Mapping[str, str] | None = None,
+    ) -> None:
         from .config import AmqpConfig
 
         super().__init__(name, AmqpConfig() if config is None else config)
+        self._consumers = dict(consumers or {})
+        self._content_types = dict(content_types or {})
         self._queues: dict[str, DeclaredQueue] = {}
         self._lock = threading.Lock()
         self._session: Session | None = None
+
+    @classmethod
+    def from_entry(cls, entry: Entry, registry: Registry) -> Self:
+        """With what the entries of its queues and their consumers say to it alone."""
+        queues = [each for each in registry.find({".kind": "queue.queue"}) if each.config.driver == entry.id]
+        consumers = {
+            str(each.id): read_options(each.config.driver_options.get("amqp", {}), AmqpConsumerOptions)[0]
+            for each in registry.find({".kind": "queue.consumer"})
+            if each.config.queue in {queue.id for queue in queues}
+        }
+        return cls(
+            str(entry.id),
+            entry.config,
+            consumers={id_: options for id_, options in consumers.items() if options is not None},
+            content_types={
+                queue.config.queue_name or queue.id.name: content_type_of(queue.config.codec)
+                for queue in queues
+            },
+        )
 
     def open(self, failed: Callable[[BaseException], None]) -> None:
         """Connect."""
@@ -108,7 +139,8 @@ class AmqpDriver(Driver):
             raise BodyRefused(
                 queue.name, f"its headers do not fit into a frame of {self.config.frame_size} bytes"
             )
-        return letter_of(message, expiration=queue.expiration)
+        content_type = self._content_types.get(queue.name, "")
+        return letter_of(message, content_type=content_type, expiration=queue.expiration)
 
     def subscribe(
         self,
@@ -117,15 +149,13 @@ class AmqpDriver(Driver):
         consumer: str,
         credit: int,
         deliver: Callable[[Sequence[Delivery]], None],
-        options: AmqpConsumerOptions | None = None,
     ) -> Subscription:
         """Deliver; the broker keeps to the credit and lets consumers take turns."""
         from .subscription import Terms
 
         declared = self._queue(queue)
-        terms = Terms(
-            consumer=consumer, credit=credit, deliver=deliver, options=options or AmqpConsumerOptions()
-        )
+        options = self._consumers.get(consumer, AmqpConsumerOptions())
+        terms = Terms(consumer=consumer, credit=credit, deliver=deliver, options=options)
         return self._opened().subscribe(declared, terms)
 
     def info(self, queue: str) -> QueueInfo:

@@ -54,6 +54,11 @@ class Letter:
     body: bytes
 
 
+def content_type_of(codec: str) -> str:
+    """What the bodies of a codec are called: `application/json` for `json/plain`."""
+    return codec if codec.startswith("application/") else f"application/{codec.partition('/')[0]}"
+
+
 def letter_of(
     message: Message,
     *,

@@ -10,7 +10,7 @@ import logging
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pika
@@ -46,7 +46,11 @@ class AmqPlain(pika.PlainCredentials):  # type: ignore[misc]  # pika has no type
 
 
 class _Connection(pika.SelectConnection):  # type: ignore[misc]  # pika has no types
-    """One that can also be dropped without asking the other side."""
+    """One that can also be dropped without asking the other side, and sends a message in one piece."""
+
+    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
+        # pika makes a system call, and on an idle line a packet, for each part of a message.
+        super()._output_marshaled_frames([b"".join(marshaled_frames)])
 
     def abort(self) -> None:
         if not self.is_closed:
