@@ -4,6 +4,7 @@ Knows: the contract. Must not know: SQL, what a session does inside.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +32,7 @@ class SqliteDriver(Driver):
         machine: the clocks.
     """
 
-    features = Features(durable=True)
+    features = Features(durable=True, shared=True)
 
     def __init__(
         self, name: str, config: Any, *, folder: Path | None = None, machine: MachineClock | None = None
@@ -68,11 +69,13 @@ class SqliteDriver(Driver):
 
     def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
         """Return once the transaction is committed that all publishers of the moment share."""
+        deadline = time.monotonic() + timeout
         accepted = 0
         for first in range(0, len(messages), PIECE):
-            piece = Publish(queue, messages[first : first + PIECE], timeout)
+            rest = max(0.0, deadline - time.monotonic())
+            piece = Publish(queue, messages[first : first + PIECE], rest)
             try:
-                self._ask(piece, timeout)
+                self._ask(piece, rest)
             except QueueFull as error:
                 raise QueueFull(queue, accepted=accepted + error.accepted, timeout=timeout) from None
             except DriverUnavailable as error:

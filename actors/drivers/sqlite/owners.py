@@ -90,9 +90,8 @@ class Owners:
             DriverUnavailable: others thought that we had died.
         """
         is_beat = self._beat(store)
-        version = store.version()
-        if version != self._version:
-            self._version = version
+        if store.version != self._version:
+            self._version = store.version
             self._read(store)
         if self._others and self._machine.awake() >= self._last_look + LOOK_EVERY:
             self._last_look = self._machine.awake()

@@ -10,7 +10,7 @@ shares one transaction and its wait for the disk.
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, field
 
@@ -41,6 +41,7 @@ class Round:
         ended: subscriptions of which nothing more can come.
         done: tasks that have their answer.
         claimed: what is to be handed over.
+        consumers: how many of ours take from each queue, as others were told.
         changed: the queues in which something happened.
         is_more: a consumer may have more at once.
         is_shared: but other processes have a claim to it, too.
@@ -51,7 +52,7 @@ class Round:
     ended: list[SqliteSubscription]
     done: list[Task] = field(factory=list)
     claimed: list[tuple[SqliteSubscription, list[Delivery]]] = field(factory=list)
-    consumers: dict[int, tuple[int, int]] = field(factory=dict)
+    consumers: dict[int, int] = field(factory=dict)
     changed: list[QueueRow] = field(factory=list)
     is_more: bool = False
     is_shared: bool = False
@@ -80,7 +81,7 @@ class Rounds:
         self.tasks: deque[Task] = deque()
         self._in_hand: list[Task] = []
         self._returned: list[Settlement] = []
-        self._told: dict[int, tuple[int, int]] = {}
+        self._told: dict[int, int] = {}
         self._store = store
         self._clock = clock
         self._owners = owners
@@ -96,7 +97,7 @@ class Rounds:
         while True:
             try:
                 self._transact(done)
-                store.commit()
+                done.changed = store.commit()
                 break
             except sqlite3.Error as error:
                 store.roll_back()
@@ -151,10 +152,12 @@ class Rounds:
             self._settle(settlements)
         store.end_delays(MOST_AT_ONCE)
         done.done = [task for task in self._in_hand if task.is_abandoned or task.perform(store)]
-        self._tell_others_of_consumers(done)
-        self._claim(done)
+        consumers = self._consumers.by_queue()
+        done.consumers = {queue: len(some) for queue, some in consumers.items()}
+        if done.consumers != self._told:
+            self._tell_others_of_consumers(consumers)
+        self._claim(done, consumers)
         done.next_due = store.next_due()
-        done.changed = list(store.changed_rows())
 
     def _settle(self, settlements: Sequence[Settlement]) -> None:
         store = self._store
@@ -175,18 +178,13 @@ class Rounds:
         store.remove(acked)
         store.release(released)
 
-    def _tell_others_of_consumers(self, done: Round) -> None:
-        done.consumers = {
-            queue: (len(some), sum(each.limit for each in some))
-            for queue, some in self._consumers.by_queue().items()
-        }
-        for queue in done.consumers.keys() | self._told.keys():
-            now = done.consumers.get(queue, (0, 0))
-            if now != self._told.get(queue, (0, 0)):
-                self._store.set_consumers(queue, *now)
+    def _tell_others_of_consumers(self, consumers: Mapping[int, Sequence[SqliteSubscription]]) -> None:
+        for queue in consumers.keys() | self._told.keys():
+            some = consumers.get(queue, ())
+            self._store.set_consumers(queue, len(some), sum(each.limit for each in some))
 
-    def _claim(self, done: Round) -> None:
-        for queue, subscriptions in self._consumers.by_queue().items():
+    def _claim(self, done: Round, consumers: Mapping[int, Sequence[SqliteSubscription]]) -> None:
+        for queue, subscriptions in consumers.items():
             hungry = [(each, credit) for each in subscriptions if (credit := each.credit) > 0]
             if not hungry:
                 continue
@@ -245,7 +243,7 @@ class Rounds:
 
     def _seconds_to_wait(self, done: Round) -> float:
         waiting = self._in_hand
-        if self._returned or self.tasks or (waiting and done.claimed):
+        if self._returned or self.tasks or (waiting and (done.claimed or done.done)):
             return 0
         if done.is_more and not done.is_shared:
             return 0

@@ -24,11 +24,13 @@ SIZES = (256, 64, 16, 4, 1)
 
 # position, attempts, suspect, published, id, headers, body
 Record = tuple[int, int, int, int, str, str, bytes]
+# position, published, id, headers, body
+Fresh = tuple[int, int, str, str, bytes]
 
 
 @define(eq=False)
 class QueueRow:
-    """A queue as it is in this transaction; the positions are explained in schema.py."""
+    """A queue; the positions are explained in schema.py."""
 
     number: int
     name: str
@@ -78,6 +80,10 @@ class Store:
         self._rows: dict[int, QueueRow] = {}
         self._before: dict[int, tuple[Any, ...]] = {}
         self._numbers: dict[str, int] = {}
+        self._fresh: dict[int, list[Fresh]] = {}
+        self._next_due: int | None = None
+        self._is_next_due_known = False
+        self.version = -1
         self.owner = 0
         self.now = 0
 
@@ -91,30 +97,39 @@ class Store:
             if is_locked(error):
                 return False
             raise
-        self._rows.clear()
-        self._before.clear()
+        (version,) = self._execute("PRAGMA data_version").fetchone()
+        if version != self.version:
+            self._forget()
+            self.version = version
         self.now = self._clock.now()
         return True
 
-    def commit(self) -> None:
-        """Write the figures, and make everything safe."""
-        for row in self.changed_rows():
-            self._execute(_WRITE, (*_written(row), row.number))
+    def commit(self) -> list[QueueRow]:
+        """Write the figures, and make everything safe. Returns the queues in which something happened."""
+        self._write_fresh()
+        changed = []
+        for number, row in self._rows.items():
+            figures = _written(row)
+            if figures != self._before[number]:
+                self._execute(_WRITE, (*figures, number))
+                self._before[number] = figures
+                changed.append(row)
         self._execute("COMMIT")
+        return changed
 
     def roll_back(self) -> None:
         """Undo everything; what SQLite has undone already stays so."""
+        self._forget()
         if self._connection.in_transaction:
             self._execute("ROLLBACK")
 
-    def changed_rows(self) -> Iterator[QueueRow]:
-        """The queues in which something happened."""
-        return (row for row in self._rows.values() if _written(row) != self._before[row.number])
-
-    def version(self) -> int:
-        """Another one whenever another process has written."""
-        (version,) = self._execute("PRAGMA data_version").fetchone()
-        return int(version)
+    def _forget(self) -> None:
+        """What we knew of the tables is not so any more: another process has written, or we did not."""
+        self._rows.clear()
+        self._before.clear()
+        self._numbers.clear()
+        self._fresh.clear()
+        self._is_next_due_known = False
 
     # ---- queues --------------------------------------------------------------------------------------
 
@@ -143,7 +158,7 @@ class Store:
         return self.queue(number)
 
     def queue(self, number: int) -> QueueRow:
-        """The queue of that number. It stays the same object in this transaction."""
+        """The queue of that number, as it is in this transaction."""
         row = self._rows.get(number)
         if row is None:
             found = self._execute(f"SELECT {_COLUMNS} FROM queues WHERE number = ?", (number,)).fetchone()  # noqa: S608
@@ -156,37 +171,66 @@ class Store:
     def insert(
         self, row: QueueRow, ids: Sequence[str], headers: Sequence[str], bodies: Sequence[bytes]
     ) -> None:
-        """Put messages at the tail."""
+        """Put messages at the tail. They are written when that can be put off no longer, all at once."""
         count = len(ids)
-        values = zip(range(row.next, row.next + count), repeat(self.now), ids, headers, bodies, strict=False)
-        flat = tuple(chain.from_iterable(values))
-        for first, size in _chunks(count):
-            rows = ", ".join(["(?, 0, 0, 0, 0, ?, ?, ?, ?)"] * size)
-            statement = f"INSERT INTO messages VALUES {rows}"  # noqa: S608  (question marks only)
-            self._execute(statement, flat[first * 5 : (first + size) * 5])
+        positions = range(row.next, row.next + count)
+        self._fresh.setdefault(row.number, []).extend(
+            zip(positions, repeat(self.now), ids, headers, bodies, strict=False)
+        )
         row.next += count
         row.ready += count
 
     def claim(self, row: QueueRow, count: int) -> list[Record]:
         """Take the first ready messages for us."""
-        records: list[Record] = self._execute(
-            "SELECT position, attempts, suspect, published, id, headers, body FROM messages"
-            " WHERE position >= ? AND position < ? AND owner = 0 ORDER BY position LIMIT ?",
-            (row.head, row.end, count),
-        ).fetchall()
-        if len(records) < count:
-            row.head, row.ready = row.next, len(records)
+        fresh = self._fresh.get(row.number, ())
+        if fresh and len(fresh) == row.ready:
+            records = self._claim_fresh(row, count)
+        else:
+            self._write_fresh()
+            records = self._claim_stored(row, count)
         if records:
-            first, last = records[0][0], records[-1][0]
-            self._execute(
-                "UPDATE messages SET owner = ? WHERE position BETWEEN ? AND ? AND owner = 0",
-                (self.owner, first, last),
-            )
+            last = records[-1][0]
             row.head = max(row.head, last + 1)
             row.top = max(row.top, last + 1)
             row.ready -= len(records)
             row.in_flight += len(records)
         return records
+
+    def _claim_fresh(self, row: QueueRow, count: int) -> list[Record]:
+        """Nothing is ready but what has come in just now: it is written as ours, and not read again."""
+        fresh = self._fresh[row.number]
+        taken, self._fresh[row.number] = fresh[:count], fresh[count:]
+        self._write(taken, self.owner)
+        return [
+            (position, 0, 0, published, id_, headers, body)
+            for position, published, id_, headers, body in taken
+        ]
+
+    def _claim_stored(self, row: QueueRow, count: int) -> list[Record]:
+        records: list[Record] = self._execute(
+            "SELECT position, attempts, suspect, published, id, headers, body FROM messages"
+            " WHERE position >= ? AND position < ? AND owner = 0 ORDER BY position LIMIT ?",
+            (row.head, row.end, count),
+        ).fetchall()
+        if records:
+            self._execute(
+                "UPDATE messages SET owner = ? WHERE position BETWEEN ? AND ? AND owner = 0",
+                (self.owner, records[0][0], records[-1][0]),
+            )
+        if len(records) < count:
+            row.head, row.ready = row.next, len(records)
+        return records
+
+    def _write_fresh(self) -> None:
+        for number, fresh in self._fresh.items():
+            self._write(fresh, 0)
+            self._fresh[number] = []
+
+    def _write(self, fresh: Sequence[Fresh], owner: int) -> None:
+        for first, size in _chunks(len(fresh)):
+            rows = ", ".join([f"(?, {owner}, 0, 0, 0, ?, ?, ?, ?)"] * size)
+            statement = f"INSERT INTO messages VALUES {rows}"  # noqa: S608  (one number and question marks)
+            self._execute(statement, tuple(chain.from_iterable(fresh[first : first + size])))
 
     def remove(self, positions: Sequence[int]) -> int:
         """They are done; how many of them were still ours."""
@@ -242,14 +286,21 @@ class Store:
         if cursor.rowcount:
             self.remove([position])
             self.queue(number).delayed += 1
+            self._is_next_due_known = False
 
     def next_due(self) -> int | None:
         """When the first delay ends."""
-        (due,) = self._execute("SELECT min(due) FROM delayed").fetchone()
-        return None if due is None else int(due)
+        if not self._is_next_due_known:
+            (self._next_due,) = self._execute("SELECT min(due) FROM delayed").fetchone()
+            self._is_next_due_known = True
+        return self._next_due
 
     def end_delays(self, limit: int) -> None:
         """Put what is due behind what is ready."""
+        first = self.next_due()
+        if first is None or first > self.now:
+            return
+        self._is_next_due_known = False
         due = self._execute(
             "SELECT number, queue FROM delayed WHERE due <= ? ORDER BY due, number LIMIT ?", (self.now, limit)
         ).fetchall()
@@ -269,15 +320,18 @@ class Store:
 
     def purge(self, row: QueueRow) -> int:
         """Remove what is ready or delayed."""
+        self._write_fresh()
         ready = self._execute(
             "DELETE FROM messages WHERE position >= ? AND position < ? AND owner = 0", (row.head, row.end)
         ).rowcount
         delayed = self._execute("DELETE FROM delayed WHERE queue = ?", (row.number,)).rowcount
         row.head, row.ready, row.delayed = row.next, 0, 0
+        self._is_next_due_known = False
         return ready + delayed
 
     def peek(self, row: QueueRow, limit: int) -> list[tuple[str, int, str, str, bytes]]:
         """State, attempts, id, headers and body of the first messages: ready, then delayed, then in flight."""
+        self._write_fresh()
         columns = "attempts, id, headers, body"
         within = "position >= ? AND position < ? AND owner"
         searches = (
