@@ -181,6 +181,7 @@ class Consumer(Supervisor):
         self._gone.add(worker)
         if isinstance(error, ChildStuck):
             self._stuck.append(worker)  # and it still has its delivery
+            worker.handling.kill()
         elif error is not None:
             worker.give_back(error)
             self.mailbox.schedule(ORPHAN_CHECK, CheckOrphans())

@@ -6,7 +6,7 @@ that runs. Defaults and maxima are the seed's and those of Wippy's queue specifi
 
 import ast
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from attrs import asdict, field, frozen
 
@@ -84,12 +84,21 @@ class ConsumerConfig(ServiceConfig):
 
 
 @frozen(kw_only=True)
+class PoolConfig:
+    """`pool:`: the function runs in worker processes; without a size, in as many as there are cores."""
+
+    type: Literal["process"]
+    size: int | None = between(1, 1000, default=None)
+
+
+@frozen(kw_only=True)
 class PythonFunctionConfig:
     """`function.python`: a function in a file (`source: file://handlers.py`) or in an installed module."""
 
     source: FileText | None = None
     module: str | None = None
     method: str = "handler"
+    pool: PoolConfig | None = None
 
 
 def short_name(driver_kind: str) -> str:

@@ -18,6 +18,12 @@ are raised. Must not know: who raises them.
     │  ├─ NotInHandler              message(), context() or publish() where nothing is handled
     │  ├─ AlreadySettled            .message_id
     │  ├─ HandlerTimeout            .seconds
+    │  ├─ HandlerFailed             .description; in a worker process, with an error that only it knows
+    │  ├─ ProcessDied               .function .pid .exit_code .how; retryable
+    │  ├─ NoProcess                 .function; retryable
+    │  ├─ NotSendable               .function .what .problem
+    │  ├─ NotInProcess              .name
+    │  ├─ CallsItself               .function
     │  ├─ WorkersUnfinished         .consumer .workers .messages
     │  ├─ StopFromHandler           a handler cannot wait for itself
     │  ├─ StopIncomplete            .report .unfinished
@@ -27,6 +33,7 @@ are raised. Must not know: who raises them.
 """
 
 import math
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -192,6 +199,98 @@ class HandlerTimeout(ActorsError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"handler did not finish within {seconds:g} s")
+
+
+class HandlerFailed(ActorsError):
+    """A handler in a worker process raised an error that exists only there: its class is in the handler's file.
+
+    Attributes:
+        description: that error in one line, with its place in the handler's file.
+    """
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        super().__init__(description)
+
+
+class ChildTraceback(Exception):
+    """Not raised: the cause of an error that comes from a worker process, to show where it was raised there.
+
+    Attributes:
+        description: the error in one line, with its place in the handler's file.
+        text: the traceback of the other process, as Python prints it.
+    """
+
+    def __init__(self, description: str, text: str) -> None:
+        self.description = description
+        self.text = text
+        super().__init__(f"\n\n{text}")
+
+
+class ProcessDied(ActorsError):
+    """The worker process of a call ended before the call did.
+
+    Attributes:
+        exit_code: of the process; below 0 it is the number of the signal that killed it.
+        how: `its process 4711 was killed by SIGSEGV`.
+    """
+
+    retryable = True
+
+    def __init__(self, function: str, pid: int, exit_code: int) -> None:
+        self.function = function
+        self.pid = pid
+        self.exit_code = exit_code
+        end = (
+            f"was killed by {_signal_name(-exit_code)}"
+            if exit_code < 0
+            else f"ended with exit code {exit_code}"
+        )
+        self.how = f"its process {pid} {end}"
+        super().__init__(f"{function}: {self.how}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+class NoProcess(ActorsError):
+    """The call was cancelled before one of its function's worker processes was free for it."""
+
+    retryable = True
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        super().__init__(f"{function}: cancelled before one of its processes was free")
+
+
+class NotSendable(ActorsError):
+    """What a function in a worker process is given, or gives back, has to be pickled, and cannot be."""
+
+    def __init__(self, function: str, what: str, problem: str) -> None:
+        self.function = function
+        self.what = what
+        self.problem = problem
+        super().__init__(f"{function}: {what} cannot be sent from process to process: {problem}")
+
+
+class NotInProcess(ActorsError):
+    """Asked for something in a worker process that only the runtime's own process has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no {name} in a worker process")
+
+
+class CallsItself(ActorsError):
+    """A function with worker processes was called by a call of its own, which might wait for itself."""
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        super().__init__(f"{function} has worker processes and cannot call itself, not even by way of others")
 
 
 class WorkersUnfinished(ActorsError):

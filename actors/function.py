@@ -4,11 +4,27 @@ Knows: the contract of a function and of what loads one. Must not know: Python f
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
 from ..registry import EntryID
+
+if TYPE_CHECKING:
+    from .handle import HandlerContext
+
+
+class Isolation(Protocol):
+    """How a function that runs elsewhere than in the thread that calls it handles messages, and is stopped."""
+
+    def handle(self, body: Any) -> None:
+        """Handle a message in the current context. What the function returns stays where it is."""
+
+    def cancel_task(self, context: "HandlerContext") -> None:
+        """Cancel the async handler that runs in this context."""
+
+    def kill(self, context: "HandlerContext") -> None:
+        """End what runs in this context, whatever it does."""
 
 
 @frozen(kw_only=True)
@@ -18,9 +34,11 @@ class Function:
     Attributes:
         id: its registry ID, the resource of the action `funcs.call`.
         call: the function itself; returns a coroutine when `is_async`.
-        is_async: it was written with `async def`.
+        is_async: it was written with `async def`, and runs in the caller's thread.
+        isolation: for a function that does not run in the caller's thread.
     """
 
     id: EntryID
     call: Callable[..., Any]
     is_async: bool = False
+    isolation: Isolation | None = None

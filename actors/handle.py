@@ -46,11 +46,14 @@ class Binding:
     handlings: "dict[str, Handling]" = field(factory=dict, init=False)
     # The answers that every message asks for.
     decode: Callable[[bytes], Any] = field(init=False)
+    run: Callable[[Any], object] = field(init=False)
     max_attempts: int = field(init=False)
     is_always_allowed: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.decode = self.queue.decode
+        isolation = self.function.isolation
+        self.run = self.function.call if isolation is None else isolation.handle
         self.max_attempts = self.queue.max_attempts
         self.is_always_allowed = self.check.static is not None and self.check.static.allowed
 
@@ -122,7 +125,7 @@ class HandlerContext(CallContext):
         runtime: what the handler's `publish` and `call` go through.
         delivery: what is being handled; None in a function that was called directly.
         queue: where it came from.
-        since: monotonic seconds.
+        since: monotonic seconds; infinity while it waits for a worker process, for its time has not begun.
         is_overdue: its time was up, and its message nacked, before it ended.
     """
 
@@ -188,6 +191,15 @@ class Handling:
             # The loop may close at any moment, and has nothing to cancel then.
             with contextlib.suppress(RuntimeError):
                 task.get_loop().call_soon_threadsafe(task.cancel)
+        context, isolation = self.current, self._binding.function.isolation
+        if context is not None and isolation is not None:
+            isolation.cancel_task(context)
+
+    def kill(self) -> None:
+        """End a handler that runs in a process of its own; nobody waits for it any more. Thread-safe."""
+        context, isolation = self.current, self._binding.function.isolation
+        if context is not None and isolation is not None:
+            isolation.kill(context)
 
     def close(self) -> None:
         """Release the event loop of async handlers, if one was needed."""
@@ -227,7 +239,7 @@ class Handling:
             if binding.function.is_async:
                 self._run_async(body)
             else:
-                binding.function.call(body)
+                binding.run(body)
         except BaseException as error:  # a stray sys.exit() fails its own message, never the pool
             return outcome_of(error)
         finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .errors import Reject, Retry
+from .errors import ChildTraceback, Reject, Retry
 
 MAX_ERROR_LENGTH = 2000
 EXPIRED = "expired"
@@ -54,6 +54,8 @@ def outcome_of(error: BaseException) -> Outcome:
 
 def describe(error: BaseException) -> str:
     """The exception in one line, with the place in the handler's own code where it came from."""
+    if isinstance(error.__cause__, ChildTraceback):
+        return error.__cause__.description
     text = " ".join("".join(traceback.format_exception_only(error)).split())
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)

@@ -68,6 +68,7 @@ class Topology:
         for entry in self.registry:
             if entry.kind == "function.python":
                 self.functions[str(entry.id)] = self._python.load(entry)
+        self._python.wait_ready()
 
     def close(self) -> None:
         """Forget the functions and their modules."""

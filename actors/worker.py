@@ -3,6 +3,7 @@
 Knows: its buffer, and that its consumer may tell it to retire. Must not know: drivers, policies, siblings.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +93,8 @@ class Worker(Supervised):
         context = self.handling.current
         if context is None or context.delivery is None:
             return {"doing": "idle"}
+        if context.since == math.inf:
+            return {"doing": "waiting", "message": context.delivery.message.id}
         return {
             "doing": "stuck" if self.is_retired else "handling",
             "message": context.delivery.message.id,

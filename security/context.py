@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from enum import Enum
 from threading import Event, Lock
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Protocol, Self
 from weakref import WeakSet
 
 from .decision import Decision
@@ -30,6 +30,13 @@ Keep = Literal[_Unset.KEEP]
 
 # One lock for all contexts: it is held for a few instructions, and a context of its own would cost every message.
 _lock: Final = Lock()
+
+
+class Cancellable(Protocol):
+    """What wants to hear that a call was cancelled."""
+
+    def cancel(self) -> None:
+        """It was."""
 
 
 class CallContext:
@@ -72,7 +79,7 @@ class CallContext:
         self.values = values
         self.deadline = deadline
         self._event: Event | None = None
-        self._derived: WeakSet[CallContext] | None = None
+        self._derived: WeakSet[Cancellable] | None = None
 
     @property
     def cancelled(self) -> Event:
@@ -128,7 +135,7 @@ class CallContext:
         if values:
             derived.values = {**self.values, **values}
         derived.deadline = min((d for d in (self.deadline, deadline) if d is not None), default=None)
-        self._watch(derived)
+        self.pass_cancel_on(derived)
         return derived
 
     def _copy(self) -> Self:
@@ -142,14 +149,15 @@ class CallContext:
         copy._derived = None
         return copy
 
-    def _watch(self, derived: CallContext) -> None:
+    def pass_cancel_on(self, other: Cancellable) -> None:
+        """Cancel `other` too when this one is cancelled, and at once if it already is. It is held weakly."""
         with _lock:
             if self._derived is None:
                 self._derived = WeakSet()
-            self._derived.add(derived)
-        # Only now: a cancel() between these lines would otherwise miss the new context.
+            self._derived.add(other)
+        # Only now: a cancel() between these lines would otherwise miss the other one.
         if self._event is not None and self._event.is_set():
-            derived.cancel()
+            other.cancel()
 
 
 _current: Final[ContextVar[CallContext | None]] = ContextVar("noria_call_context", default=None)

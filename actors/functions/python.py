@@ -7,16 +7,20 @@ import importlib
 import inspect
 import itertools
 import linecache
+import os
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...registry import Entry, EntryID
-from ..entries import PythonFunctionConfig
+from ..entries import PoolConfig, PythonFunctionConfig
 from ..errors import FunctionBroken
 from ..function import Function
+
+if TYPE_CHECKING:
+    from .processes.pool import ProcessPool
 
 _serial = itertools.count(1)
 
@@ -28,11 +32,25 @@ class PythonFunctions:
     two runtimes in one process have modules of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "_noria") -> None:
+        self._prefix = prefix
         self._modules: dict[Path, ModuleType] = {}
+        self._pools: list[ProcessPool] = []
+
+    def wait_ready(self) -> None:
+        """Return when the functions in worker processes are loaded, too.
+
+        Raises:
+            FunctionBroken: as `load`.
+        """
+        for pool in self._pools:
+            pool.wait_ready()
 
     def close(self) -> None:
-        """Forget the modules. What still runs in them goes on."""
+        """End the worker processes and forget the modules. What still runs in the modules goes on."""
+        pools, self._pools = self._pools, []
+        for pool in pools:
+            pool.close()
         for module in self._modules.values():
             sys.modules.pop(module.__name__, None)
         self._modules.clear()
@@ -44,6 +62,13 @@ class PythonFunctions:
             FunctionBroken: a syntax error, an exception at import, or no such function; with file and line.
         """
         config: PythonFunctionConfig = entry.config
+        if config.pool is not None:
+            return self._in_processes(entry, config.pool)
+        return self.load_here(entry)
+
+    def load_here(self, entry: Entry) -> Function:
+        """The function of an entry in this process, whatever its `pool` says. Raises as `load`."""
+        config: PythonFunctionConfig = entry.config
         module = self._module(entry, config)
         file = getattr(module, "__file__", None) or str(entry.source.file)
         if not hasattr(module, config.method):
@@ -54,14 +79,29 @@ class PythonFunctions:
             raise FunctionBroken(str(entry.id), f"{config.method} cannot be called", file=file, line=1)
         return Function(id=entry.id, call=call, is_async=_is_async(call))
 
+    def _in_processes(self, entry: Entry, config: PoolConfig) -> Function:
+        from .processes.pool import ProcessPool
+
+        pool = ProcessPool(entry, config.size or _core_count())
+        self._pools.append(pool)
+        pool.start()
+        return Function(id=entry.id, call=pool.call, isolation=pool)
+
     def _module(self, entry: Entry, config: PythonFunctionConfig) -> ModuleType:
         if config.module is not None:
             return _guarded_import(entry, config.module)
         assert config.source is not None  # noqa: S101  (the registry has checked it)
         path = config.source.path or entry.source.file
         if path not in self._modules:
-            self._modules[path] = _execute(entry.id, str(config.source), path)
+            self._modules[path] = _execute(entry.id, str(config.source), path, self._prefix)
         return self._modules[path]
+
+
+def _core_count() -> int:
+    """How many of them this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _is_async(call: Any) -> bool:
@@ -78,8 +118,8 @@ def _guarded_import(entry: Entry, name: str) -> ModuleType:
         ) from error
 
 
-def _execute(function: EntryID, source: str, path: Path) -> ModuleType:
-    module = ModuleType(f"_noria_{next(_serial)}_{path.stem}")
+def _execute(function: EntryID, source: str, path: Path, prefix: str) -> ModuleType:
+    module = ModuleType(f"{prefix}_{next(_serial)}_{path.stem}")
     # Dataclasses and pickle look their module up by name.
     sys.modules[module.__name__] = module
     module.__file__ = str(path)
