@@ -272,6 +272,7 @@ class Driver(ABC):
 
         Raises:
             QueueNotFound: never declared.
+            BodyRefused: a message is larger than the backend takes; nothing was published.
             QueueFull: the time was up; `.accepted` says how many of the messages, from the first, were stored.
             DriverUnavailable: closed, lost, or no answer in time; `.accepted` as far as it was confirmed. What was
                 not confirmed may have been stored all the same: published again, it is there twice.

@@ -11,7 +11,7 @@ import pytest
 
 from ..delivery import Delivery, Message, new_message_id
 from ..driver import Driver
-from ..errors import DriverRefused, QueueNotFound
+from ..errors import BodyRefused, DriverRefused, QueueNotFound
 from .case import DriverCase
 from .harness import (
     PATIENCE,
@@ -203,7 +203,7 @@ class Publishing(DriverCase):
 
         try:
             publish(driver, queue, large)
-        except DriverRefused:
+        except (BodyRefused, DriverRefused):
             publish(driver, queue, b"small")
             assert bodies(receiver.take(1)) == [b"small"]
         else:

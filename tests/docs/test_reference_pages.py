@@ -1,7 +1,6 @@
 """The tables of the reference pages against the code: nothing missing, nothing extra, the same defaults and limits."""
 
 import importlib
-import os
 import pkgutil
 import re
 import shlex
@@ -16,7 +15,7 @@ import yaml
 
 from noria.actors import DrainReport, Runtime, driver, entries, lifecycle
 from noria.actors.driver import Driver, Subscription
-from noria.actors.drivers import memory
+from noria.actors.drivers import DRIVER_KINDS, memory
 from noria.actors.settings import Settings
 from noria.registry import ConfigurationError, Event, NoriaError
 from noria.registry.fields import BETWEEN
@@ -72,6 +71,7 @@ TABLES = [
     ("Options of every driver", "", driver.QueueOptions),
     ("queue.consumer", "", entries.ConsumerConfig),
     ("function.python", "", entries.PythonFunctionConfig),
+    ("pool", "", entries.PoolConfig),
     ("lifecycle", "", lifecycle.Lifecycle),
     ("lifecycle", "`restart`, for a service", lifecycle.RestartConfig),
     ("Attempts and redelivery", "", entries.RedeliveryConfig),
@@ -251,16 +251,27 @@ def test_the_tree_of_errors_tells_attributes_that_exist():
 # ---- drivers ---------------------------------------------------------------------------------------------
 
 
+def files_of_the_page() -> dict[str, str]:
+    """The blocks of docs/drivers.md that are files, without the line that names them."""
+    found = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", page("drivers"), re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def test_the_driver_of_the_page_is_the_example():
+    example = (ROOT / "examples" / "spool_driver" / "spool_driver.py").read_text(encoding="utf-8")
+
+    assert files_of_the_page()["spool_driver.py"] == example
+
+
 def test_the_driver_of_the_page_passes_the_conformance_suite_as_the_page_says(tmp_path):
-    code = re.search(r"^```python\n(# shelf\.py\n.*?)^```", page("drivers"), re.MULTILINE | re.DOTALL)[1]
     [command] = re.findall(r"^```sh\n(.*)\n```", page("drivers"), re.MULTILINE)
-    (tmp_path / "shelf.py").write_text(code)
+    for name, code in files_of_the_page().items():
+        (tmp_path / name).write_text(code)
     program, *arguments = shlex.split(command)
 
     ran = subprocess.run(
         [str(Path(sys.executable).with_name(program)), "-p", "no:cacheprovider", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=100,
@@ -269,6 +280,62 @@ def test_the_driver_of_the_page_passes_the_conformance_suite_as_the_page_says(tm
 
     assert ran.returncode == 0, ran.stdout
     assert re.search(r"\d{2} passed", ran.stdout)
+
+
+def test_the_command_of_the_page_runs_any_driver_by_its_name():
+    [name] = re.findall(r"`pytest (tests/\S+) --driver package.module:callable`", page("drivers"))
+
+    ran = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("pytest")), "-q", "-p", "no:cacheprovider", name),
+            *("--driver", "noria.actors.drivers.memory:MemoryDriver", "-k", "credit"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout
+
+
+def features_of_our_drivers() -> dict[str, dict[str, str]]:
+    """By driver and promise: yes or no."""
+    return {
+        kind.name.rpartition(".")[2]: {
+            name: "yes" if value else "no"
+            for name, value in attrs.asdict(kind.config.driver.features).items()
+        }
+        for kind in DRIVER_KINDS
+    }
+
+
+def test_the_table_of_promises_is_what_the_drivers_say_of_themselves():
+    text = section(page("drivers"), "What differs")
+    [head] = re.findall(r"^\| Promise \|(.*)\| in words \|$", text, re.MULTILINE)
+    drivers = [name.strip() for name in head.split("|") if name.strip()]
+    told = {cells[0].strip("`"): cells[1:-1] for cells in rows(text, "Promise")}
+
+    assert {
+        name: {promise: cells[column] for promise, cells in told.items()}
+        for column, name in enumerate(drivers)
+    } == features_of_our_drivers()
+
+
+def test_every_no_of_the_table_has_its_reason():
+    text = section(page("drivers"), "What each cannot keep, and why")
+    reasons = dict(re.findall(r"^\*\*(\w+)\*\*\n\n((?:.+\n)+)", text, re.MULTILINE))
+
+    for name, features in features_of_our_drivers().items():
+        broken = {promise for promise, value in features.items() if value == "no"}
+        assert set(re.findall(r"`(\w+)`", reasons.get(name, ""))) == broken, name
+
+
+def test_every_driver_has_its_page():
+    listed = {cells[0].strip("`"): cells[2] for cells in rows(page("drivers"), "kind")}
+
+    assert set(listed) == {kind.name for kind in DRIVER_KINDS}
 
 
 @pytest.mark.parametrize(("heading", "contract"), [("`Driver`", Driver), ("`Subscription`", Subscription)])
