@@ -177,11 +177,12 @@ class Bounds(DriverCase):
 
     @needs("durable")
     def test_without_a_max_length_there_is_no_bound(self, driver: Driver, queue: str) -> None:
+        """More than the thousand that a queue in memory takes by itself."""
         for _ in range(4):
-            publish(driver, queue, *numbered(500), timeout=0)
+            publish(driver, queue, *numbered(260), timeout=PATIENCE)
 
         _, receiver = subscribe(driver, queue, credit=2000)
-        receiver.take(2000)
+        receiver.take(1040)
 
     # ---- message_ttl ---------------------------------------------------------------------------------
 

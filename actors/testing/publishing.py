@@ -237,11 +237,11 @@ class Publishing(DriverCase):
 
     def test_a_batch_may_be_large_or_empty(self, driver: Driver, queue: str) -> None:
         driver.publish(queue, [], PATIENCE)
-        publish(driver, queue, *numbered(900))
+        publish(driver, queue, *numbered(300))
 
         _, receiver = subscribe(driver, queue, credit=1000)
 
-        assert sorted(bodies(receiver.take(900)), key=int) == numbered(900)
+        assert sorted(bodies(receiver.take(300)), key=int) == numbered(300)
         assert receiver.waiting == 0
 
     def test_a_publish_without_patience_works_where_there_is_room(self, driver: Driver, queue: str) -> None:

@@ -233,8 +233,13 @@ class Stopping(DriverCase):
         driver.close()
 
     def test_its_threads_end_when_it_is_closed(self, make_driver: MakeDriver) -> None:
+        """Its tests may have threads of their own, for a network to cut, say: they begin when it opens first."""
+        driver = make_driver()
+        with driver:
+            declare(driver)
         before = set(threading.enumerate())
-        with make_driver() as driver:
+
+        with driver:
             queue = declare(driver)
             subscription, receiver = subscribe(driver, queue)
             publish(driver, queue, b"1", b"2")
