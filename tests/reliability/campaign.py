@@ -31,7 +31,8 @@ entries:
     prefetch: {prefetch}
     lifecycle: {{auto_start: true}}
 """
-HANDLERS = "import journal\n\n\ndef handler(body):\n    journal.write(body)\n"
+# The publisher loads it too, and has no journal.
+HANDLERS = "def handler(body):\n    import journal\n\n    journal.write(body)\n"
 
 
 @frozen(kw_only=True)
@@ -82,7 +83,7 @@ class Campaign:
 
     def run(self, *, count: int, kills: int, workers: int = 2, batch: int = 50) -> Books:
         """Publish `count` messages while workers are killed, then let the last ones finish."""
-        publisher = Process(
+        self._publisher = publisher = Process(
             HERE / "publisher.py",
             self._application,
             "app:tasks",
@@ -100,6 +101,7 @@ class Campaign:
             accepted = {number for first, behind in publisher.lines for number in range(first, behind)}
             self._until(lambda: accepted <= set(self._handled()), "every accepted message to be handled")
             for worker in self._workers:
+                worker.wait_for_line("running")
                 worker.terminate()
             for worker in self._workers:
                 assert worker.wait() == 0
@@ -139,6 +141,7 @@ class Campaign:
             if condition():
                 return
             assert all(worker.is_running for worker in self._workers), f"a worker ended; waited for {what}"
+            assert self._publisher.is_running or self._publisher.wait() == 0, f"it failed; waited for {what}"
             pause.wait(0.02)
         raise AssertionError(f"waited in vain for {what}")
 

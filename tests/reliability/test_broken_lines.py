@@ -90,7 +90,7 @@ def proxy(server, proxy_to):
 
 
 @pytest.fixture
-def load(server, proxy, start, tmp_path) -> Iterator[Load]:
+def load(server, proxy, start, probe, tmp_path) -> Iterator[Load]:
     """A running application whose only way to its server is the proxy, under load."""
     url = server.url.replace(str(server.port), str(proxy.port))
     make: Callable[[str], str] = backends.redis if url.startswith("redis") else backends.amqp
