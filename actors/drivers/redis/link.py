@@ -15,6 +15,7 @@ from redis.exceptions import (
     OutOfMemoryError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
 from ...errors import DriverRefused, DriverUnavailable
@@ -24,7 +25,7 @@ from .config import RedisConfig
 Command = Sequence[str | bytes | int]
 
 # What the server says to refuse a command that it may take later; the connection is as good as before.
-FOR_NOW = ("MISCONF", "NOREPLICAS", "TRYAGAIN", "BUSY")
+FOR_NOW = ("MISCONF", "NOREPLICAS", "BUSY ")
 # What no new connection will change: the wrong password, missing rights, no such database, somebody else's keys.
 FOR_EVER = (
     "WRONGPASS",
@@ -130,7 +131,7 @@ def checked(reply: Any) -> Any:
 
 def is_for_now(error: BaseException) -> bool:
     """Whether the server only refused a command, and the connection lives on."""
-    return isinstance(error, OutOfMemoryError) or (
+    return isinstance(error, OutOfMemoryError | TryAgainError) or (
         isinstance(error, ResponseError) and str(error).startswith(FOR_NOW)
     )
 
@@ -150,7 +151,8 @@ def translated(driver: str, error: BaseException) -> DriverRefused | DriverUnava
 
 def problem_of(error: BaseException) -> str:
     """What the server or the network said. redis-py puts no password into its errors."""
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"Redis is out of memory: {text}" if isinstance(error, OutOfMemoryError) else text
 
 
 LOST = (RedisError, OSError, ValueError)
