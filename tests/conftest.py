@@ -31,7 +31,6 @@ pytest_plugins = ["servers.fixtures"]
 settings.register_profile("noria", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noria")
 
-BUILT_IN_DRIVERS = ("memory", "redis", "sqlite")
 PATIENCE = 20.0
 
 
@@ -43,12 +42,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the driver conformance suite on this driver: one of ours by its short name,"
         " or any callable without arguments that makes a driver, as package.module:callable; repeatable",
     )
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "driver_name" in metafunc.fixturenames:
-        names = metafunc.config.getoption("--driver") or BUILT_IN_DRIVERS
-        metafunc.parametrize("driver_name", names)
 
 
 class Probe:

@@ -9,13 +9,18 @@ from functools import partial
 import pytest
 import redis
 from attrs import frozen
+from servers.proxy import TcpProxy
 
+from noria.actors.aws import AwsConfig
 from noria.actors.driver import Driver
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.drivers.redis import RedisConfig, RedisDriver
 from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
+from noria.actors.drivers.sqs import SqsConfig, SqsDriver
+from noria.actors.drivers.sqs.options import SqsConsumerOptions, SqsQueueOptions
 from noria.actors.errors import DriverUnavailable
 from noria.actors.testing import PATIENCE, DriverConformance
+from noria.registry import EntryID
 
 
 @frozen
@@ -53,6 +58,46 @@ def lose_sqlite(_request: pytest.FixtureRequest, driver: Driver) -> None:
     session._io._thread.join(PATIENCE)
 
 
+SQS_LEASE = 3.0
+
+
+@frozen(kw_only=True)
+class ShortLeases(SqsQueueOptions):
+    default_visibility_timeout: float = SQS_LEASE
+
+
+@frozen(kw_only=True)
+class ShortPolls(SqsConsumerOptions):
+    wait_time: float = 2.0
+
+
+class SqsOnTheLine(SqsDriver):
+    """Reaches its server through a line that can be cut, and is whole again when the driver opens again."""
+
+    queue_options = ShortLeases
+    consumer_options = ShortPolls
+
+    def __init__(self, line: TcpProxy) -> None:
+        config = SqsConfig(config=EntryID("test", "aws"), endpoint=f"http://127.0.0.1:{line.port}")
+        aws = AwsConfig(region="eu-west-1", access_key_id="any", secret_access_key="any")
+        super().__init__("sqs", config, aws=aws)
+        self.line = line
+
+    def open(self, failed: Callable[[BaseException], None]) -> None:
+        self.line.accept()
+        super().open(failed)
+
+
+def make_sqs(request: pytest.FixtureRequest) -> SqsOnTheLine:
+    server, proxy_to = request.getfixturevalue("moto_server"), request.getfixturevalue("proxy_to")
+    return SqsOnTheLine(proxy_to(server.port))
+
+
+def cut_the_line(_request: pytest.FixtureRequest, driver: Driver) -> None:
+    driver.line.refuse()
+    driver.line.cut()
+
+
 REDIS_LEASE = 2.0
 
 
@@ -80,13 +125,19 @@ def cut_redis(request: pytest.FixtureRequest, driver: Driver) -> None:
                 client.client_kill_filter(_id=each["id"])
 
 
-# A driver of ours adds its line here, its functions above, and its name to BUILT_IN_DRIVERS in tests/conftest.py.
+# A driver of ours adds its line here, and its functions above.
 # `request.getfixturevalue("redis_server")`, `("tmp_path")` and the like say where its backend is.
 OURS = {
     "memory": Backend(lambda _request: MemoryDriver()),
+    "sqs": Backend(make_sqs, abandon=cut_the_line, cut=cut_the_line, lease=SQS_LEASE),
     "redis": Backend(make_redis, abandon=abandon_redis, cut=cut_redis, lease=REDIS_LEASE),
     "sqlite": Backend(make_sqlite, abandon=lose_sqlite, cut=lose_sqlite),
 }
+
+
+def pytest_generate_tests(metafunc):
+    if "driver_name" in metafunc.fixturenames:
+        metafunc.parametrize("driver_name", metafunc.config.getoption("--driver") or OURS)
 
 
 def from_elsewhere(name: str) -> Backend:
@@ -111,6 +162,7 @@ class TestDriver(DriverConformance):
     @pytest.fixture
     def abandon(self, backend, driver_name, request):
         if backend.abandon is None:
+            assert driver_name not in OURS or driver_name == "memory", "a durable driver of ours proves this"
             pytest.skip(f"nothing says how {driver_name} dies")
         return partial(backend.abandon, request)
 
