@@ -141,9 +141,10 @@ class Stopping(DriverCase):
                 subscribe(driver, queue, credit=2)[0].close()
 
         def produce() -> None:
-            for body in numbered(20):
+            for body in numbered(20)[10:]:
                 publish(driver, queue, body)
 
+        publish(driver, queue, *numbered(10))
         in_threads(come_and_go, produce, come_and_go)
 
         _, receiver = subscribe(driver, queue)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from noria.actors import Runtime
+from noria.actors.errors import DriverUnavailable
 
 from .conftest import EXAMPLES
 
@@ -84,6 +85,30 @@ def test_a_wrong_field_of_its_entry_is_told_like_any_other(installed, applicatio
 
     with pytest.raises(Exception, match='unknown field; did you mean "path"'):
         Runtime.load(app)
+
+
+def test_a_folder_belongs_to_one_process_at_a_time(installed, tmp_path):
+    module = importlib.import_module("spool_driver")
+    first, second = (
+        module.SpoolDriver("spool", module.SpoolConfig(path=str(tmp_path / "spool"))) for _ in range(2)
+    )
+
+    with first, pytest.raises(DriverUnavailable, match="spool"):
+        second.open(lambda _error: None)
+
+    with second:
+        assert second.features.durable
+
+
+def test_a_folder_that_cannot_be_made_is_told(installed, tmp_path):
+    module = importlib.import_module("spool_driver")
+    (tmp_path / "file").write_text("in the way")
+    driver = module.SpoolDriver("spool", module.SpoolConfig(path=str(tmp_path / "file" / "spool")))
+
+    with pytest.raises(DriverUnavailable, match="Not a directory"):
+        driver.open(lambda _error: None)
+
+    driver.close()
 
 
 def test_it_passes_the_conformance_suite():
