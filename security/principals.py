@@ -26,6 +26,13 @@ def frozen_copy(value: Any) -> Any:
     return value
 
 
+def plain_copy(value: Any) -> Any:
+    """The opposite: dictionaries that can be changed, and pickled; tuples stay as they are."""
+    if isinstance(value, Mapping):
+        return {key: plain_copy(item) for key, item in value.items()}
+    return tuple(plain_copy(item) for item in value) if isinstance(value, tuple) else value
+
+
 @attrs.frozen
 class Principal:
     """Whoever acts: an identity and what is known about it. Immutable, hashable by its id, thread-safe.
@@ -39,6 +46,10 @@ class Principal:
 
     id: str
     meta: Mapping[str, Any] = attrs.field(factory=dict, converter=frozen_copy, hash=False)
+
+    def __reduce__(self) -> tuple[type[Principal], tuple[str, Any]]:
+        """For pickling, which read-only views refuse."""
+        return Principal, (self.id, plain_copy(self.meta))
 
 
 class Request:

@@ -21,7 +21,7 @@ AskRuntime = Callable[..., Any]
 
 def context_of(frame: Frame, ask: AskRuntime) -> HandlerContext:
     """The context in which the handler runs here."""
-    principal = None if frame.principal is None else Principal(*frame.principal)
+    principal = frame.principal
     scope = None if frame.policies is None else RemoteScope(frame.policies, principal, ask)
     own = (principal, scope)
     context = HandlerContext(

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def frame_of(context: HandlerContext) -> Frame:
     """What a handler gets to see of its context."""
-    principal, scope = context.principal, context.scope
+    scope = context.scope
     return Frame(
-        principal=None if principal is None else (principal.id, plain(principal.meta)),
+        principal=context.principal,
         policies=None if scope is None else tuple(str(policy.id) for policy in scope),
         values=dict(context.values),
         deadline=context.deadline,
@@ -36,15 +36,6 @@ def _message_frame(context: HandlerContext) -> MessageFrame | None:
     return MessageFrame(
         id=message.id, queue=str(queue.id), attempt=delivery.attempt, headers=dict(message.headers)
     )
-
-
-def plain(value: Any) -> Any:
-    """Read-only views, as principals have them, cannot be pickled."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(plain(item) for item in value)
-    return value
 
 
 def answer(ask: Ask, context: HandlerContext) -> Answer | Failure:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from ....registry import Entry
+from ....security import Principal
 from .failures import Failure
 
 # ---- down: from the runtime to the child -------------------------------------------------------------
@@ -37,7 +38,7 @@ class MessageFrame:
 class Frame:
     """The call context. Of a scope only the IDs of its policies travel: decisions are made in the runtime."""
 
-    principal: tuple[str, dict[str, Any]] | None
+    principal: Principal | None
     policies: tuple[str, ...] | None
     values: dict[str, Any]
     # time.monotonic() is one clock for all processes of a machine.
