@@ -103,15 +103,16 @@ def test_connections_that_are_cut_under_load_lose_nothing(start, probe, redis_se
 
 
 PROCESS = """
-    import json, sys, threading
+    import json, os, sys, threading
     from types import ModuleType
     from noria.actors import Runtime
 
     probe = sys.modules["probe"] = ModuleType("probe")
-    probe.record = lambda value: print(json.dumps(value), flush=True)
+    # In one piece: the lines of two workers that print would mix.
+    probe.record = lambda value: os.write(1, f"{json.dumps(value)}\\n".encode())
     runtime = Runtime.load(sys.argv[1])
     runtime.start(60)
-    print(json.dumps("ready"), flush=True)
+    probe.record("ready")
     threading.Event().wait()
 """
 HOLDING = """
