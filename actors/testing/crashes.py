@@ -10,6 +10,7 @@ import pytest
 
 from ..delivery import Delivery
 from ..driver import Driver
+from ..errors import DriverUnavailable
 from .case import DoTo, DriverCase, MakeDriver
 from .harness import (
     FOR_EVER,
@@ -18,6 +19,7 @@ from .harness import (
     ack,
     bodies,
     check_attempt,
+    check_unsuspected,
     declare_again,
     eventually,
     nack,
@@ -111,7 +113,7 @@ class Crashes(DriverCase):
         assert sorted(found) == [b"delayed", b"published"]
         check_attempt(heir, found[b"delayed"], 2)
         check_attempt(heir, found[b"published"], 1)
-        assert not found[b"published"].is_suspect
+        check_unsuspected(heir, found[b"published"])
 
     def test_a_late_settlement_of_a_dead_process_changes_nothing(
         self, driver: Driver, queue: str, succession: Succession
@@ -172,6 +174,24 @@ class Crashes(DriverCase):
 
         heir, receiver = succession.next()
         assert receiver.take_one().attempt == 4
+
+    @needs("exact_attempts", "counts_crashes")
+    def test_a_run_that_cannot_be_put_on_record_must_not_begin(
+        self, driver: Driver, queue: str, succession: Succession, cut: DoTo
+    ) -> None:
+        """The backend is lost between the delivery of a suspect and its handler."""
+        publish(driver, queue, b"suspect")
+        _, receiver = subscribe(driver, queue)
+        receiver.take(1)
+        succession.abandon(driver)
+        heir, second = succession.next()
+        suspect = second.take_one()
+
+        cut(heir)
+        assert eventually(lambda: suspect.subscription.is_closed)
+
+        with pytest.raises(DriverUnavailable):
+            suspect.subscription.note_start(suspect)
 
     @needs("counts_crashes")
     def test_a_suspect_is_settled_like_any_other(
