@@ -27,6 +27,8 @@ DELAY_LEFT = "x-noria-delay-left"
 RUN = "x-noria-run"
 """The delivery whose place this copy takes."""
 PACKED = "x-noria-packed"
+"""The text of JSON. The message ID is there under a name that no header has, if it is too long for its property."""
+ID = ""
 KEPT_EXPIRATION = "x-noria-expiration"
 """The expiration of a message that waits in a delay queue, which would otherwise be too long for it."""
 
@@ -78,7 +80,7 @@ def letter_of(
     if _is_short_text(message.id):
         properties["message_id"] = message.id
     else:
-        packed["message_id"] = message.id
+        packed[ID] = message.id
     for name, value in message.headers.items():
         if not _set_property(properties, name, value):
             _put(name, value, table, packed)
@@ -172,7 +174,7 @@ def received(properties: Any, body: bytes) -> Received:
     """What a delivery says; `properties` are pika's."""
     table: Mapping[str, Any] = properties.headers or {}
     packed = _unpacked(table.get(PACKED))
-    id_ = packed.pop("message_id", None) or properties.message_id or new_message_id()
+    id_ = packed.pop(ID, None) or properties.message_id or new_message_id()
     headers = _headers_of(properties, is_ours=properties.app_id == APPLICATION)
     if KEPT_EXPIRATION in table:
         headers["amqp.expiration"] = table[KEPT_EXPIRATION]

@@ -23,6 +23,8 @@ from ..tls import TlsRefused
 from .config import AmqpConfig
 
 CLOSE_PATIENCE = 2.0
+# After so many errors in the loop, its connections are left to the kernel.
+MOST_ERRORS = 10
 # What a broker says that will say the same tomorrow: the reply codes of AMQP.
 ACCESS_REFUSED, NOT_FOUND, NOT_ALLOWED, PRECONDITION_FAILED = 403, 404, 530, 406
 TERMINAL = (ACCESS_REFUSED, NOT_ALLOWED, PRECONDITION_FAILED)
@@ -52,7 +54,13 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # pika has no t
         # pika makes a system call, and on an idle line a packet, for each part of a message.
         super()._output_marshaled_frames([b"".join(marshaled_frames)])
 
+    def _on_connection_workflow_done(self, conn_or_exc: Any) -> None:
+        # When it is dropped while it is opened, pika 1.4 hands over the class of the error, and stumbles over it.
+        is_class = isinstance(conn_or_exc, type)
+        super()._on_connection_workflow_done(conn_or_exc() if is_class else conn_or_exc)
+
     def abort(self) -> None:
+        """Drop it."""
         if not self.is_closed:
             self._terminate_stream(pika.exceptions.ConnectionOpenAborted("dropped"))
 
@@ -102,6 +110,7 @@ class Link:
             raise DriverRefused(self._name, str(error)) from None
         quiet_the_library()
         self.call(lambda: self._connect(parameters))
+        self.call(lambda: self.later(self._config.connection_timeout, self._give_up_connecting))
         self._thread.start()
         if not self._opened.wait(self._config.connection_timeout + CLOSE_PATIENCE):
             self.close()
@@ -139,15 +148,12 @@ class Link:
         self._end(DriverUnavailable(self._name, problem))
 
     def _run(self) -> None:
-        try:
-            self._loop.start()
-        except Exception as error:  # ours or pika's: whatever it is, somebody has to hear of it
-            self._end(DriverUnavailable(self._name, f"{type(error).__name__}: {error}"))
-            for connection in self._connections:
-                connection.abort()
-            # What pika needs to let go of its sockets.
-            self._loop.poll()
-            self._loop.process_timeouts()
+        for _ in range(MOST_ERRORS):
+            try:
+                self._loop.start()
+                break
+            except Exception as error:  # ours or pika's: whatever it is, somebody has to hear of it
+                self._end(DriverUnavailable(self._name, first_line(f"{type(error).__name__}: {error}")))
         with self._lock:
             self._is_over = True
         self._loop.close()
@@ -161,21 +167,24 @@ class Link:
             self._loop.add_callback_threadsafe(self._work)
 
     def _connect(self, parameters: pika.ConnectionParameters) -> None:
-        self.later(self._config.connection_timeout, self._give_up_connecting)
-        for _ in range(2):
-            self._connections.append(
-                _Connection(
-                    parameters,
-                    on_open_callback=self._on_open,
-                    on_open_error_callback=self._on_end,
-                    on_close_callback=self._on_end,
-                    custom_ioloop=self._loop,
-                )
+        """One after the other: what is wrong with the first one need not be told twice."""
+        self._connections.append(
+            _Connection(
+                parameters,
+                on_open_callback=lambda _connection: self._on_open(parameters),
+                on_open_error_callback=self._on_end,
+                on_close_callback=self._on_end,
+                custom_ioloop=self._loop,
             )
-        self.publishing, self.consuming = self._connections
+        )
 
-    def _on_open(self, _connection: Any) -> None:
-        if all(connection.is_open for connection in self._connections):
+    def _on_open(self, parameters: pika.ConnectionParameters) -> None:
+        if self._is_closing:
+            return
+        if len(self._connections) == 1:
+            self._connect(parameters)
+        else:
+            self.publishing, self.consuming = self._connections
             self._opened.finish()
 
     def _give_up_connecting(self) -> None:
@@ -281,7 +290,7 @@ def problem_of(driver: str, reason: BaseException) -> DriverUnavailable | Driver
             case pika.exceptions.ProbableAccessDeniedError():
                 return DriverRefused(driver, _broker_said(str(cause)))
     last = causes[-1]
-    return DriverUnavailable(driver, _first_line(f"{type(last).__name__}: {last}"))
+    return DriverUnavailable(driver, first_line(f"{type(last).__name__}: {last}"))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -295,8 +304,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _broker_said(text: str) -> str:
     """Pika gives the broker's words as the repr of an error inside a text."""
     _, found, rest = text.partition("(530)")
-    return _first_line(f"{NOT_ALLOWED}{rest}" if found else text)
+    return first_line(f"{NOT_ALLOWED}{rest}" if found else text)
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """As much as fits into a line of a log."""
     return text.partition("\n")[0][:300]

@@ -45,6 +45,8 @@ class Publisher:
         self._last_tag = 0
         self._is_sending = False
         self._alarm = ""
+        # Whose time is up, and who only waits for the broker.
+        self._late: set[Publication] = set()
 
     def open(self) -> None:
         """Open the channel; letters may be given already."""
@@ -68,10 +70,18 @@ class Publisher:
         """Its time is up: what finds no room now, or an alarm, is not sent any more."""
         queue = publication.queue
         if self._alarm:
-            self.withdraw(publication)
-        elif queue is not None and publication in queue.gate:
+            self._end_in_alarm(publication)
+            return
+        self._late.add(publication)
+        self._late = {each for each in self._late if not each.is_done}
+        if queue is not None and publication in queue.gate:
             publication.is_due = True
             self._measure(queue)
+
+    def _end_in_alarm(self, publication: Publication) -> None:
+        """What the broker has not read yet it may read, and store, when the alarm is over."""
+        self.withdraw(publication)
+        publication.end()
 
     def withdraw(self, publication: Publication) -> None:
         """Send no more of it; what was sent may still be confirmed."""
@@ -241,6 +251,10 @@ class Publisher:
 
     def _on_blocked(self, _connection: Any, frame: Any) -> None:
         self._alarm = f"the broker takes no messages now: {frame.method.reason}"
+        for publication in self._late:
+            if not publication.is_done:
+                self._end_in_alarm(publication)
+        self._late.clear()
 
     def _on_unblocked(self, _connection: Any, _frame: Any) -> None:
         self._alarm = ""
