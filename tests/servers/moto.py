@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from typing import TYPE_CHECKING
 
+from .atomic_sqs import make_atomic
 from .ports import HOST, free_port
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class MotoServer:
         )
         from werkzeug.serving import make_server
 
+        make_atomic()
         application = DomainDispatcherApplication(create_backend_app)
         server = make_server(HOST, self.port, application, threaded=True, request_handler=MotoRequestHandler)
         thread = threading.Thread(target=server.serve_forever, name="moto", daemon=True)

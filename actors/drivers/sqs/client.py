@@ -58,6 +58,7 @@ LOST = {
 }
 # What boto3 may not find or reach now, and may a moment later.
 PASSING = (
+    exceptions.ConnectionError,
     exceptions.HTTPClientError,
     exceptions.CredentialRetrievalError,
     exceptions.MetadataRetrievalError,

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ....registry import Entry, Registry, read_options
 from ...aws import AwsConfig
@@ -54,7 +54,7 @@ class SqsDriver(Driver):
         bounded=False,
     )
     queue_options = SqsQueueOptions
-    consumer_options = SqsConsumerOptions
+    consumer_options: ClassVar[type[SqsConsumerOptions]] = SqsConsumerOptions
     requires = ("boto3", "noria[sqs]")
 
     def __init__(
@@ -211,7 +211,7 @@ class SqsDriver(Driver):
     ) -> Subscription:
         """Poll the queue, together with the other consumers in this process."""
         source = self._queue(queue)
-        options = self._consumers.get(consumer, SqsConsumerOptions())
+        options = self._consumers.get(consumer) or self.consumer_options()
         return self._open_connection().subscribe(
             source,
             consumer=consumer,

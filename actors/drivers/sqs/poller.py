@@ -43,6 +43,9 @@ class Poller:
         self._tools = tools
         self._crew = crew
         self._tell_end = ended
+        # One message of a group at a time: SQS keeps back the rest of it until that is settled, and so the order
+        # is kept with any number of workers, and when a handler fails.
+        self._largest_batch = 1 if queue.is_fifo else LARGEST_BATCH
         self._lock = threading.Lock()
         self._subscriptions: deque[SqsSubscription] = deque()
         self._reserved = 0
@@ -97,7 +100,7 @@ class Poller:
         wanted = self._reserve()
         if not wanted:
             return None
-        if self._take(wanted, is_long=True) == wanted == LARGEST_BATCH:
+        if self._take(wanted, is_long=True) == wanted == self._largest_batch:
             self._call_helpers()
         return 0
 
@@ -109,14 +112,14 @@ class Poller:
             if self._stopping.is_set():
                 return 0
             free = sum(each.credit for each in self._subscriptions) - self._reserved
-            wanted = max(0, min(LARGEST_BATCH, free))
+            wanted = max(0, min(self._largest_batch, free))
             self._reserved += wanted
             return wanted
 
     def _call_helpers(self) -> None:
         with self._lock:
             free = sum(each.credit for each in self._subscriptions) - self._reserved
-            more = max(0, min(free // LARGEST_BATCH - 1, MOST_HELPERS) - self._helpers)
+            more = max(0, min(free // self._largest_batch - 1, MOST_HELPERS) - self._helpers)
             self._helpers += more
         for _ in range(more):
             self._crew.submit(self._help)
@@ -124,7 +127,7 @@ class Poller:
     def _help(self) -> None:
         """In a thread of the crew: as long as there is plenty."""
         try:
-            while (wanted := self._reserve()) and self._take(wanted, is_long=False) == LARGEST_BATCH:
+            while (wanted := self._reserve()) and self._take(wanted, is_long=False) == self._largest_batch:
                 pass
         except Exception as error:
             self._tools.fail(error)

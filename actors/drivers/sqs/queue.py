@@ -3,6 +3,7 @@
 Knows: its name and options, what SQS said of it, what this process has hidden in it. Must not know: boto3, consumers.
 """
 
+import hashlib
 import re
 import threading
 import time
@@ -16,9 +17,10 @@ from ...driver import QueueDeclaration, QueueOptions
 from ...errors import BodyRefused
 from .lease import Lease
 from .options import SqsQueueOptions
-from .wire import DEDUPLICATION, DELAY, GROUP, pack
+from .wire import DEDUPLICATION, DELAY, GROUP, PARAMETERS, PARAMETERS_OF_FIFO, Parcel, is_parameter, pack
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
+TOKEN = re.compile(r"[!-~]{1,128}")
 NAME_RULE = "letters, digits, - and _, at most 80; a FIFO queue's name ends in .fifo"
 DEFAULT_VISIBILITY = 30
 # What every server of this protocol takes. SQS itself takes 1 MiB since 2025, and says so in the queue's attributes.
@@ -100,17 +102,20 @@ class SqsQueue:
         if self.is_fifo:
             headers[GROUP] = headers.get(GROUP) or message.id
             headers[DEDUPLICATION] = receipt
-        parcel = pack(Message(message.id, message.body, headers))
+        parcel = self._packed(Message(message.id, message.body, headers))
         self._check_size(parcel.size, self.facts.largest)
         return self._parameters(headers, message.id) | _content(parcel), parcel.size
 
     def _entry(self, message: Message) -> tuple[dict[str, Any], int]:
-        parcel = pack(message)
+        parcel = self._packed(message)
         self._check_size(parcel.size, self.facts.largest - ROOM_FOR_DEAD_LETTER)
         entry = _content(parcel) | self._parameters(message.headers, message.id)
         if DELAY in message.headers:
             entry["DelaySeconds"] = self._delay(message.headers[DELAY])
         return entry, parcel.size
+
+    def _packed(self, message: Message) -> Parcel:
+        return pack(message, PARAMETERS_OF_FIFO if self.is_fifo else PARAMETERS)
 
     def _check_size(self, size: int, most: int) -> None:
         if size > most:
@@ -120,13 +125,13 @@ class SqsQueue:
     def _parameters(self, headers: Any, message_id: str) -> dict[str, Any]:
         parameters = {}
         group, deduplication = headers.get(GROUP), headers.get(DEDUPLICATION)
-        if self.is_fifo and not (isinstance(group, str) and group):
+        if self.is_fifo and not is_parameter(group):
             raise BodyRefused(self.name, f"a FIFO queue needs the header {GROUP}, a text")
-        if isinstance(group, str) and group:
+        if is_parameter(group):
             parameters["MessageGroupId"] = group
         if self.is_fifo:
-            given = isinstance(deduplication, str) and deduplication
-            parameters["MessageDeduplicationId"] = deduplication if given else message_id
+            given = is_parameter(deduplication)
+            parameters["MessageDeduplicationId"] = deduplication if given else _token(message_id)
         return parameters
 
     def _delay(self, value: Any) -> int:
@@ -164,5 +169,12 @@ def options_of(declaration: QueueDeclaration) -> SqsQueueOptions:
     return SqsQueueOptions(max_length=options.max_length, message_ttl=options.message_ttl)
 
 
-def _content(parcel: Any) -> dict[str, Any]:
+def _content(parcel: Parcel) -> dict[str, Any]:
     return {"MessageBody": parcel.body, "MessageAttributes": parcel.attributes}
+
+
+def _token(message_id: str) -> str:
+    """A message ID as SQS takes it for deduplication: any text, told from others."""
+    if TOKEN.fullmatch(message_id):
+        return message_id
+    return hashlib.sha256(message_id.encode()).hexdigest()

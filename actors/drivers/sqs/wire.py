@@ -11,7 +11,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -35,7 +35,8 @@ BASE64, EMPTY = "base64", "empty"
 GROUP = "sqs.message_group_id"
 DEDUPLICATION = "sqs.message_deduplication_id"
 DELAY = "sqs.delay_seconds"
-PARAMETERS = (GROUP, DEDUPLICATION)
+PARAMETERS_OF_FIFO = (GROUP, DEDUPLICATION)
+PARAMETERS = (GROUP,)
 
 Attribute = dict[str, Any]
 
@@ -53,13 +54,18 @@ class Parcel:
     size: int
 
 
-def pack(message: Message) -> Parcel:
-    """What SQS is to store for a message."""
+def pack(message: Message, parameters: Collection[str] = PARAMETERS) -> Parcel:
+    """What SQS is to store for a message; headers that are parameters of the call are left to the caller."""
     body, encoding = _body_as_text(message.body)
     ours = {ID: _text(message.id)}
     if encoding:
         ours[ENCODING] = _text(encoding)
-    native, packed = _split(message.headers, MOST_ATTRIBUTES - len(ours))
+    headers = {
+        name: value
+        for name, value in message.headers.items()
+        if not (name in parameters and is_parameter(value))
+    }
+    native, packed = _split(headers, MOST_ATTRIBUTES - len(ours))
     if packed:
         ours[PACKED] = _text(json.dumps(packed, separators=(",", ":")))
     attributes = {**native, **ours}
@@ -111,8 +117,6 @@ def _split(headers: Mapping[str, Any], room: int) -> tuple[dict[str, Attribute],
     native: dict[str, Attribute] = {}
     packed: Headers = {}
     for name, value in headers.items():
-        if name in PARAMETERS and _is_parameter(value):
-            continue
         attribute = _attribute(value) if name not in OURS and NAME.fullmatch(name) else None
         if attribute is None:
             packed[name] = value
@@ -127,7 +131,7 @@ def _split(headers: Mapping[str, Any], room: int) -> tuple[dict[str, Attribute],
     return native, {name: _packable(value) for name, value in packed.items()}
 
 
-def _is_parameter(value: Any) -> bool:
+def is_parameter(value: Any) -> bool:
     """Whether SQS keeps it for us: as a text, and not an empty one."""
     return isinstance(value, str) and bool(value)
 

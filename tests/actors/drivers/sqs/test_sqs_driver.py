@@ -1,0 +1,395 @@
+"""What SQS has that the conformance suite does not ask of every driver. On moto's server."""
+
+import itertools
+import json
+import threading
+
+import boto3
+import pytest
+
+from noria.actors.aws import AwsConfig
+from noria.actors.delivery import Message, new_message_id
+from noria.actors.driver import QueueDeclaration
+from noria.actors.drivers.sqs import SqsConfig, SqsDriver
+from noria.actors.drivers.sqs.options import SqsConsumerOptions
+from noria.actors.errors import BodyRefused, DriverRefused, DriverUnavailable
+from noria.actors.testing import PATIENCE, Receiver
+from noria.registry import EntryID
+
+KEYS = {"access_key_id": "any", "secret_access_key": "wJalrXUtnFEMI"}
+# In moto a long poll never sees what becomes visible of a FIFO queue's group while it waits.
+SHORT_POLLS = {"c": SqsConsumerOptions(wait_time=1.0)}
+_numbers = itertools.count(1)
+
+
+def config(**fields) -> SqsConfig:
+    return SqsConfig(config=EntryID("test", "aws"), **fields)
+
+
+@pytest.fixture
+def make_driver(moto_server):
+    opened = []
+
+    def make(consumers=SHORT_POLLS, **fields):
+        fields.setdefault("endpoint", moto_server.endpoint)
+        aws = AwsConfig(region="eu-west-1", **KEYS)
+        driver = SqsDriver("test:sqs", config(**fields), aws=aws, consumers=consumers)
+        driver.open(lambda _error: None)
+        opened.append(driver)
+        return driver
+
+    yield make
+    for driver in opened:
+        driver.close()
+
+
+@pytest.fixture
+def client(moto_server):
+    made = boto3.client(
+        "sqs",
+        endpoint_url=moto_server.endpoint,
+        region_name="eu-west-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    yield made
+    made.close()
+
+
+def new_name(suffix: str = "") -> str:
+    return f"sqs-{next(_numbers)}-{new_message_id()[:8]}{suffix}"
+
+
+def declare(driver: SqsDriver, name: str | None = None, **options) -> str:
+    name = name or new_name()
+    driver.declare(QueueDeclaration(name=name, options=driver.queue_options(**options)))
+    return name
+
+
+def publish(driver: SqsDriver, queue: str, *bodies: bytes, **headers) -> list[Message]:
+    messages = [Message(new_message_id(), body, headers) for body in bodies]
+    driver.publish(queue, messages, PATIENCE)
+    return messages
+
+
+def subscribe(driver: SqsDriver, queue: str, *, consumer: str = "c", credit: int = 100):
+    receiver = Receiver()
+    return driver.subscribe(queue, consumer=consumer, credit=credit, deliver=receiver), receiver
+
+
+def ack(delivery) -> None:
+    assert delivery.claim()
+    delivery.subscription.ack([delivery])
+
+
+def nack(delivery, delay: float = 0.0) -> None:
+    assert delivery.claim()
+    delivery.started = True
+    delivery.subscription.nack(delivery, delay)
+
+
+# ---- queues ------------------------------------------------------------------------------------------
+
+
+def test_a_queue_is_created_as_its_entries_say(make_driver, client):
+    """Specification 7: 'create with retention, delay, default_visibility_timeout, FifoQueue'."""
+    driver = make_driver(message_retention_period=120.0, default_delay_seconds=7)
+
+    name = declare(driver, new_name(".fifo"), default_visibility_timeout=45.0)
+
+    url = client.get_queue_url(QueueName=name)["QueueUrl"]
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["MessageRetentionPeriod"] == "120"
+    assert attributes["DelaySeconds"] == "7"
+    assert attributes["VisibilityTimeout"] == "45"
+    assert attributes["FifoQueue"] == "true"
+
+
+def test_an_existing_queue_keeps_what_it_has(make_driver, client):
+    """Specification 7: 'Existing queues' attributes untouched'."""
+    name = new_name()
+    url = client.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "77"})["QueueUrl"]
+
+    declare(make_driver(message_retention_period=120.0), name, default_visibility_timeout=45.0)
+
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["VisibilityTimeout"] == "77"
+    assert attributes["MessageRetentionPeriod"] != "120"
+
+
+@pytest.mark.parametrize("name", ["with.dots", "ñ", "x" * 81])
+def test_a_name_that_sqs_cannot_have_is_refused_with_the_rule(make_driver, name):
+    with pytest.raises(DriverRefused, match="letters, digits"):
+        declare(make_driver(), name)
+
+
+# ---- messages ----------------------------------------------------------------------------------------
+
+
+def test_other_programs_can_read_and_write(make_driver, client):
+    driver = make_driver()
+    queue = declare(driver)
+    url = client.get_queue_url(QueueName=queue)["QueueUrl"]
+
+    [sent] = publish(driver, queue, b'{"a": 1}', kind="greeting", urgent=True)
+    [seen] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    client.delete_message(QueueUrl=url, ReceiptHandle=seen["ReceiptHandle"])
+    assert seen["Body"] == '{"a": 1}'
+    assert seen["MessageAttributes"]["noria.id"]["StringValue"] == sent.id
+    assert seen["MessageAttributes"]["urgent"] == {"DataType": "String.bool", "StringValue": "true"}
+
+    theirs = client.send_message(
+        QueueUrl=url,
+        MessageBody="hello",
+        MessageAttributes={"n": {"DataType": "Number", "StringValue": "3"}},
+    )
+    _, receiver = subscribe(driver, queue)
+    delivery = receiver.take_one()
+    assert delivery.message.id == theirs["MessageId"]
+    assert (delivery.message.body, dict(delivery.message.headers)) == (b"hello", {"n": 3})
+
+
+def test_a_message_that_is_too_large_is_refused_and_nothing_is_sent(make_driver, client):
+    driver = make_driver()
+    name = new_name()
+    client.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "4096"})
+    queue = declare(driver, name)
+
+    with pytest.raises(BodyRefused, match="SQS takes 2048"):
+        publish(driver, queue, b"small", b"x" * 3000)
+
+    assert driver.info(queue).ready == 0
+
+
+def test_messages_that_are_too_large_for_one_trip_take_several(make_driver):
+    driver = make_driver()
+    queue = declare(driver)
+
+    publish(driver, queue, *[b"x" * 400_000] * 5)
+
+    _, receiver = subscribe(driver, queue)
+    assert len(receiver.take(5)) == 5
+
+
+def test_a_message_can_be_delayed_when_it_is_published(make_driver):
+    """Specification 7: `sqs.delay_seconds`."""
+    driver = make_driver()
+    queue = declare(driver)
+
+    publish(driver, queue, b"later", **{"sqs.delay_seconds": 900})
+
+    assert driver.info(queue).delayed == 1
+    with pytest.raises(BodyRefused, match="from 0 to 900"):
+        publish(driver, queue, b"x", **{"sqs.delay_seconds": 901})
+
+
+def test_purging_takes_what_this_process_has_delayed_and_leaves_what_is_handled(make_driver):
+    driver = make_driver()
+    queue = declare(driver)
+    publish(driver, queue, b"1", b"2")
+    subscription, receiver = subscribe(driver, queue, credit=2)
+    delayed, held = receiver.take(2)
+    subscription.pause()
+    nack(delayed, delay=3600)
+    assert subscription.flush(PATIENCE)
+    publish(driver, queue, b"3", b"4")
+
+    assert driver.purge(queue) == 3
+
+    info = driver.info(queue)
+    assert (info.ready, info.in_flight, info.delayed) == (0, 1, 0)
+    ack(held)
+
+
+def test_looking_at_messages_does_not_count_as_an_attempt_here(make_driver):
+    driver = make_driver()
+    queue = declare(driver)
+    publish(driver, queue, b"1", b"2", b"3")
+
+    found = driver.peek(queue, 2)
+    assert [(each.attempts, each.state) for each in found] == [(0, "ready")] * 2
+    assert len(driver.peek(queue, 100)) == 3
+
+    _, receiver = subscribe(driver, queue)
+    assert [delivery.attempt for delivery in receiver.take(3)] == [1, 1, 1]
+
+
+def test_a_damaged_body_is_noticed_unless_that_is_switched_off(make_driver, monkeypatch):
+    failures = []
+    driver = make_driver(disable_message_checksum_validation=True)
+    queue = declare(driver)
+    publish(driver, queue, b"x")
+    strict = SqsDriver("test:sqs", config(endpoint=driver.config.endpoint), aws=driver._aws)
+    strict.open(failures.append)
+    monkeypatch.setattr("moto.sqs.models.Message.body_md5", "0" * 32)
+    with strict:
+        declare(strict, queue)
+        with pytest.raises(DriverUnavailable, match="damaged"):
+            strict.peek(queue, 1)
+    assert driver.purge(queue) == 0  # it is still hidden from others, for it was taken
+
+
+# ---- native dead letters -----------------------------------------------------------------------------
+
+
+def test_a_redrive_policy_of_the_queue_goes_its_own_way(make_driver, client):
+    driver = make_driver()
+    dead, queue = declare(driver), declare(driver)
+    arn = client.get_queue_attributes(
+        QueueUrl=client.get_queue_url(QueueName=dead)["QueueUrl"], AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    url = client.get_queue_url(QueueName=queue)["QueueUrl"]
+    client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    [sent] = publish(driver, queue, b"bad")
+    _, receiver = subscribe(driver, queue)
+
+    for attempt in (1, 2):
+        delivery = receiver.take_one()
+        assert delivery.attempt == attempt
+        nack(delivery)
+
+    _, undertaker = subscribe(driver, dead)
+    assert undertaker.take_one().message.id == sent.id
+    assert receiver.waiting == 0
+
+
+# ---- FIFO --------------------------------------------------------------------------------------------
+
+
+def test_a_group_keeps_its_order_also_when_a_handler_fails(make_driver):
+    driver = make_driver()
+    queue = declare(driver, new_name(".fifo"))
+    publish(driver, queue, b"a1", b"a2", b"a3", **{"sqs.message_group_id": "a"})
+    publish(driver, queue, b"b1", **{"sqs.message_group_id": "b"})
+
+    _, receiver = subscribe(driver, queue, credit=10)
+
+    first, other = sorted(receiver.take(2), key=lambda delivery: delivery.message.body)
+    assert (first.message.body, other.message.body) == (b"a1", b"b1")
+    assert first.message.headers == {"sqs.message_group_id": "a"}
+    nack(first, delay=1)
+    order = []
+    for _ in range(3):
+        delivery = receiver.take_one()
+        order.append((delivery.message.body, delivery.attempt))
+        ack(delivery)
+    assert order == [(b"a1", 2), (b"a2", 1), (b"a3", 1)]
+
+
+def test_a_message_published_again_is_stored_once(make_driver):
+    """As after a publish whose answer was lost."""
+    driver = make_driver()
+    queue = declare(driver, new_name(".fifo"))
+    again = Message("order/7 ñ", b"x", {"sqs.message_group_id": "g"})
+
+    driver.publish(queue, [again], PATIENCE)
+    driver.publish(queue, [again], PATIENCE)
+    named = {"sqs.message_group_id": "g", "sqs.message_deduplication_id": "d"}
+    publish(driver, queue, b"y", b"z", **named)
+
+    assert driver.info(queue).ready == 2
+
+
+def test_a_fifo_queue_needs_a_group(make_driver):
+    driver = make_driver()
+    queue = declare(driver, new_name(".fifo"))
+
+    with pytest.raises(BodyRefused, match=r"needs the header sqs\.message_group_id"):
+        publish(driver, queue, b"x")
+    with pytest.raises(BodyRefused, match="a FIFO queue delays all its messages or none"):
+        publish(driver, queue, b"x", **{"sqs.message_group_id": "g", "sqs.delay_seconds": 1})
+
+
+def test_a_dead_letter_of_a_fifo_queue_is_never_taken_for_a_double(make_driver):
+    driver = make_driver()
+    queue, dead = declare(driver, new_name(".fifo")), declare(driver, new_name(".fifo"))
+    [sent] = publish(driver, queue, b"bad", **{"sqs.message_group_id": "g"})
+    for round_ in (1, 2):
+        subscription, receiver = subscribe(driver, queue)
+        delivery = receiver.take_one()
+        assert delivery.claim()
+        assert subscription.move(delivery, dead, delivery.message)
+        assert subscription.flush(PATIENCE)
+        assert driver.info(dead).ready == round_
+        replay = {"sqs.message_group_id": "g", "sqs.message_deduplication_id": f"replay-{round_}"}
+        driver.publish(queue, [Message(sent.id, b"bad", replay)], PATIENCE)
+
+
+# ---- leases ------------------------------------------------------------------------------------------
+
+
+def test_a_consumer_has_a_visibility_timeout_of_its_own(make_driver):
+    """Specification 7: consumer option `visibility_timeout`. It is prolonged, however short it is."""
+    options = SqsConsumerOptions(visibility_timeout=1.0, wait_time=1.0)
+    driver, other = make_driver({"test:quick": options}), make_driver()
+    queue = declare(driver)
+    declare(other, queue)
+    publish(driver, queue, b"x")
+    _, receiver = subscribe(driver, queue, consumer="test:quick", credit=1)
+    held = receiver.take_one()
+    _, second = subscribe(other, queue)
+
+    threading.Event().wait(2.5)  # longer than its lease
+
+    assert second.waiting == 0
+    ack(held)
+    assert held.subscription.flush(PATIENCE)
+    assert driver.info(queue).message_count == 0
+
+
+# ---- errors ------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_not_there_is_unavailable(make_driver):
+    with pytest.raises(DriverUnavailable, match="Could not connect"):
+        make_driver(endpoint="http://127.0.0.1:1")
+
+
+def test_a_server_that_hangs_is_unavailable_in_time(make_driver, moto_server, proxy_to):
+    line = proxy_to(moto_server.port)
+    line.freeze()
+
+    with pytest.raises(DriverUnavailable, match="timeout"):
+        make_driver(endpoint=f"http://127.0.0.1:{line.port}", request_timeout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("aws", "problem"),
+    [
+        (AwsConfig(profile="nobody-has-this"), "nobody-has-this"),
+        (AwsConfig(region="not a region", **KEYS), "region"),
+    ],
+)
+def test_what_can_never_work_is_refused(aws, problem):
+    driver = SqsDriver("test:sqs", config(), aws=aws)
+
+    with pytest.raises(DriverRefused, match=problem) as caught:
+        driver.open(lambda _error: None)
+
+    assert KEYS["secret_access_key"] not in str(caught.value)
+
+
+def test_secrets_are_not_shown():
+    assert KEYS["secret_access_key"] not in repr(AwsConfig(session_token="tok3n", **KEYS))
+    assert "tok3n" not in repr(AwsConfig(session_token="tok3n", **KEYS))
+
+
+def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
+    line = proxy_to(moto_server.port)
+    failed = threading.Event()
+    aws = AwsConfig(region="eu-west-1", **KEYS)
+    endpoint = f"http://127.0.0.1:{line.port}"
+    driver = SqsDriver("test:sqs", config(endpoint=endpoint, request_timeout=1.0), aws=aws)
+    driver.open(lambda _error: failed.set())
+    queue = declare(driver, default_visibility_timeout=3.0)
+    publish(driver, queue, b"x")
+    _, receiver = subscribe(driver, queue)
+    receiver.take_one()
+
+    line.freeze()
+
+    with pytest.raises(DriverUnavailable):
+        publish(driver, queue, b"y")
+    assert failed.wait(PATIENCE)
+    driver.close()
