@@ -116,8 +116,7 @@ def ls_command(chosen: Chosen, *, as_json: bool) -> int:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return 0
     if not counts:
-        click.echo(f"{chosen.queue} has no {'such ' if _is_narrowed(chosen.selection) else ''}dead letters")
-        return 0
+        return _nothing(chosen)
     rows = [
         [count, *map(_cell, (reason, origin, error))]
         for (origin, reason, error), count in counts.most_common()
@@ -135,10 +134,6 @@ def _cell(value: Any) -> str | None:
         return None
     text = printable(str(value))
     return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
-
-
-def _is_narrowed(selection: Selection) -> bool:
-    return bool(selection.origin or selection.reason or selection.ids)
 
 
 @command.command("show", epilog=example("noria dead show examples/brokers/app orders --limit 3"))
@@ -192,7 +187,8 @@ def _nothing(chosen: Chosen) -> int:
     """Say that nothing fits; an ID or reason that was asked for and is not there is a failure."""
     selection = chosen.selection
     if not (selection.ids or selection.reason):
-        click.echo(f"{chosen.queue} has no {'such ' if selection.origin else ''}dead letters")
+        such = "such " if selection.origin else ""
+        click.echo(f"{chosen.queue} has no {such}dead letters{_out_of_sight(chosen)}")
         return 0
     wanted = " ".join([*sorted(selection.ids), *([selection.reason] if selection.reason else [])])
     everything = attrs.evolve(selection, reason=None, ids=frozenset())
@@ -200,8 +196,17 @@ def _nothing(chosen: Chosen) -> int:
     hint = ""
     if selection.reason and selection.reason not in reasons:
         hint = nearest(selection.reason, reasons) or f"; there are {', '.join(reasons) or 'none'}"
-    click.echo(f"{chosen.queue} has no dead letter {printable(wanted)}{hint}", err=True)
+    click.echo(
+        f"{chosen.queue} has no dead letter {printable(wanted)}{hint}{_out_of_sight(chosen)}", err=True
+    )
     return 1
+
+
+def _out_of_sight(chosen: Chosen) -> str:
+    """What may be there and cannot be seen: somebody holds it, or has held it and ended without a word."""
+    info = chosen.letters.queue.info()
+    hidden = info.in_flight + info.delayed
+    return f" ({counted(hidden)} in flight or delayed, which nobody can look at now)" if hidden else ""
 
 
 def _groups(chosen: Chosen, selection: Selection) -> list[tuple[Any, Any, Any]]:
