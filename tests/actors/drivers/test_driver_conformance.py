@@ -110,10 +110,10 @@ def make_redis(request: pytest.FixtureRequest) -> RedisDriver:
 def abandon_redis(_request: pytest.FixtureRequest, driver: Driver) -> None:
     """Its threads end at connections that are shut, and tell nobody."""
     assert isinstance(driver, RedisDriver)
-    session = driver._session
-    assert session is not None
-    session.is_over = True
-    session._close_links()
+    assert driver._nodes is not None
+    for session in driver._nodes.sessions:
+        session.is_over = True
+        session._close_links()
 
 
 def cut_redis(request: pytest.FixtureRequest, driver: Driver) -> None:
