@@ -1,6 +1,6 @@
 """The Redis driver: Streams with a consumer group, and scripts for everything that has to be one step.
 
-Knows: which queues are declared, whether there is a session. Must not know: redis-py, which only a session needs.
+Knows: which queues are declared, whether it is open. Must not know: redis-py, which only a session needs.
 """
 
 import itertools
@@ -17,6 +17,7 @@ from .keys import QueueKeys
 from .queue import RedisQueue
 
 if TYPE_CHECKING:
+    from .nodes import Nodes
     from .session import Session
 
 PURGE_BATCH = 500
@@ -37,7 +38,7 @@ class RedisDriver(Driver):
         super().__init__(name, config)
         self._queues: dict[str, RedisQueue] = {}
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._nodes: Nodes | None = None
         self._numbers = itertools.count(1)
         # The same consumer in another process is another consumer.
         self._instance = os.urandom(4).hex()
@@ -45,22 +46,22 @@ class RedisDriver(Driver):
     def open(self, failed: Callable[[BaseException], None]) -> None:
         """Connect, and refuse a server that may throw messages away."""
         from .link import LOST, translated
-        from .session import Session
+        from .nodes import Nodes
 
         with self._lock:
-            if self._session is not None and not self._session.is_over:
+            if self._nodes is not None and not self._nodes.is_over:
                 return
             try:
-                self._session = Session(self.name, self.config, instance=self._instance, failed=failed)
+                self._nodes = Nodes(self.name, self.config, instance=self._instance, failed=failed)
             except LOST as error:
                 raise translated(self.name, error) from error
 
     def close(self) -> None:
         """Give back what is held, end threads, disconnect."""
         with self._lock:
-            session, self._session = self._session, None
-        if session is not None:
-            session.close()
+            nodes, self._nodes = self._nodes, None
+        if nodes is not None:
+            nodes.close()
         for queue in tuple(self._queues.values()):
             queue.tell_of_room()
 
@@ -70,7 +71,7 @@ class RedisDriver(Driver):
             queue.name, QueueKeys(self.config.prefix, queue.name)
         )
         known.options = queue.options
-        self._opened().create_group(known)
+        self._session(known).create_group(known)
         self._queues[queue.name] = known
         known.tell_of_room()
 
@@ -81,7 +82,7 @@ class RedisDriver(Driver):
         accepted = 0
         while accepted < len(messages):
             try:
-                accepted += self._opened().store(target, messages[accepted:])
+                accepted += self._session(target).store(target, messages[accepted:])
             except DriverUnavailable as error:
                 error.accepted += accepted
                 raise
@@ -97,7 +98,8 @@ class RedisDriver(Driver):
         """Deliver to this consumer, whose earlier subscription here has left by then."""
         from .subscription import RedisSubscription
 
-        source, session = self._queue(queue), self._opened()
+        source = self._queue(queue)
+        session = self._session(source)
         for earlier, _ in session.readers():
             if earlier.consumer == consumer and earlier.queue is source:
                 earlier.close()
@@ -114,7 +116,7 @@ class RedisDriver(Driver):
         from .scripts import INFO
 
         known = self._queue(queue)
-        ready, in_flight, delayed, consumers = self._opened().ask(INFO.on(known.keys.all))
+        ready, in_flight, delayed, consumers = self._session(known).ask(INFO.on(known.keys.all))
         return QueueInfo(ready=ready, in_flight=in_flight, delayed=delayed, consumer_count=consumers)
 
     def purge(self, queue: str) -> int:
@@ -123,7 +125,7 @@ class RedisDriver(Driver):
 
         known = self._queue(queue)
         count = 0
-        while removed := self._opened().ask(PURGE.on(known.keys.all, PURGE_BATCH)):
+        while removed := self._session(known).ask(PURGE.on(known.keys.all, PURGE_BATCH)):
             count += removed
         known.tell_of_room()
         return count
@@ -135,7 +137,7 @@ class RedisDriver(Driver):
 
         known = self._queue(queue)
         found = []
-        for state, *rest in self._opened().ask(PEEK.on(known.keys.all, min(limit, LARGEST_PEEK))):
+        for state, *rest in self._session(known).ask(PEEK.on(known.keys.all, min(limit, LARGEST_PEEK))):
             entry = entry_of(*rest)
             found.append(StoredMessage(message=entry.message, attempts=entry.attempts, state=state.decode()))
         return found
@@ -146,8 +148,8 @@ class RedisDriver(Driver):
         except KeyError:
             raise QueueNotFound(name) from None
 
-    def _opened(self) -> "Session":
-        session = self._session
-        if session is None:
+    def _session(self, queue: RedisQueue) -> "Session":
+        nodes = self._nodes
+        if nodes is None:
             raise DriverUnavailable(self.name)
-        return session
+        return nodes.of(queue)

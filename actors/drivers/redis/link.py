@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     NoPermissionError,
     NoScriptError,
@@ -152,7 +153,11 @@ def translated(driver: str, error: BaseException) -> DriverRefused | DriverUnava
 def problem_of(error: BaseException) -> str:
     """What the server or the network said. redis-py puts no password into its errors."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return f"Redis is out of memory: {text}" if isinstance(error, OutOfMemoryError) else text
+    if isinstance(error, OutOfMemoryError):
+        return f"Redis is out of memory: {text}"
+    if isinstance(error, AskError):
+        return f"the cluster has moved a queue (slot, node: {text})"
+    return text
 
 
 LOST = (RedisError, OSError, ValueError)

@@ -1,4 +1,4 @@
-"""The time between opening a driver and closing it, or losing its server.
+"""The time between connecting to a server and closing the connection, or losing it.
 
 Knows: connections, threads, who is subscribed. Must not know: which queues are declared.
 """
@@ -36,6 +36,7 @@ class Session:
         driver: its registry ID.
         config: where and how long.
         instance: which of all processes this is.
+        of: the session of a queue, this one or that of another node.
         failed: told once, if the server is lost before `close`.
 
     Raises:
@@ -48,6 +49,7 @@ class Session:
         config: "RedisConfig",
         *,
         instance: str,
+        of: "Callable[[RedisQueue], Session]",
         failed: Callable[[DriverRefused | DriverUnavailable], None],
     ) -> None:
         self.driver = driver
@@ -59,7 +61,8 @@ class Session:
         self._failed = failed
         self._lock = threading.Lock()
         self._server_offset = 0.0
-        self._is_cluster = False
+        self.is_cluster = False
+        self._of = of
         self._readers: dict[RedisSubscription, Reader] = {}
         self._links: list[Link] = []
         try:
@@ -171,7 +174,7 @@ class Session:
         Raises:
             DriverUnavailable: lost.
         """
-        if self._is_cluster and source.queue.keys.slot != target.keys.slot:
+        if self.is_cluster and source.queue.keys.slot != target.keys.slot:
             return self._store_then_remove(delivery, source, target, message)
         keys = (*source.queue.keys.all, target.keys.stream)
         limit = target.options.max_length
@@ -182,7 +185,7 @@ class Session:
         self, delivery: Delivery, source: RedisSubscription, target: RedisQueue, message: Message
     ) -> bool:
         """In a cluster, two queues may live on two nodes, and no script reaches both."""
-        if not self.store(target, (message,)):
+        if not self._of(target).store(target, (message,)):
             return False
         self.ask(scripts.ACK.on(source.queue.keys.all, source.name, delivery.receipt))
         return True
@@ -270,6 +273,8 @@ class Session:
         self._failed(self.problem)
 
     def _translated(self, error: BaseException) -> DriverRefused | DriverUnavailable:
+        if isinstance(error, DriverRefused | DriverUnavailable):
+            return error
         if isinstance(error, LeaseLost):
             return DriverUnavailable(self.driver, str(error))
         return translated(self.driver, error)
@@ -316,7 +321,7 @@ class Session:
         """Raises DriverRefused where Redis may throw away what it has accepted."""
         seconds, microseconds = link.ask(("TIME",))
         self.set_server_time(int(seconds) * 1000 + int(microseconds) // 1000)
-        self._is_cluster = b"cluster_enabled:1" in link.ask(("INFO", "cluster"))
+        self.is_cluster = b"cluster_enabled:1" in link.ask(("INFO", "cluster"))
         [reply] = link.run([("CONFIG", "GET", "maxmemory*")])
         if isinstance(reply, Exception):  # whoever may not ask has to know
             return

@@ -422,18 +422,31 @@ def test_a_certificate_that_proves_nothing_is_refused_for_good(tls_server, chang
 
 @pytest.fixture
 def cluster(new_redis_server):
-    """Of one node, which refuses what a larger one would: commands that touch keys of two slots."""
-    server = new_redis_server(config={"cluster-enabled": "yes"})
-    with redis.Redis.from_url(server.url) as client:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        assert eventually(lambda: client.cluster("INFO")["cluster_state"] == "ok")
-    return server
+    """Two nodes with half of the slots each."""
+    servers = [new_redis_server(config={"cluster-enabled": "yes"}) for _ in range(2)]
+    clients = [redis.Redis.from_url(server.url) for server in servers]
+    for client, slots in zip(clients, ((0, 8191), (8192, 16383)), strict=True):
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", *slots)
+    clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", servers[1].port)
+    for client in clients:
+        assert eventually(lambda client=client: client.cluster("INFO")["cluster_state"] == "ok")
+        assert eventually(lambda client=client: len(client.execute_command("CLUSTER SLOTS")) == 2)
+        client.close()
+    return servers
 
 
-def test_every_verb_works_in_a_cluster(cluster):
-    with made(cluster) as driver:
-        queue, dead = declare(driver), declare(driver, max_length=1)
-        assert keys_of(driver, queue).slot != keys_of(driver, dead).slot
+def declare_on(driver, *, low, **options):
+    """A queue on the node with the low slots, or on the other one."""
+    while True:
+        queue = declare(driver, **options)
+        if (keys_of(driver, queue).slot < 8192) is low:
+            return queue
+
+
+@pytest.mark.parametrize(("low", "dead_low"), [(False, False), (True, False)])
+def test_every_verb_works_in_a_cluster(cluster, low, dead_low):
+    with made(cluster[0]) as driver:
+        queue, dead = declare_on(driver, low=low), declare_on(driver, low=dead_low, max_length=1)
         driver.publish(queue, messages(*numbered(6)), 1)
         subscription, receiver = subscribe(driver, queue)
         acked, nacked, delayed, released, moved, unmoved = receiver.take(6)
@@ -458,3 +471,34 @@ def test_every_verb_works_in_a_cluster(cluster):
         assert driver.purge(queue) == 1
         subscription.close()
         assert eventually(lambda: driver.info(queue).ready == 3)
+
+
+def test_a_node_that_is_lost_ends_all_and_a_slot_that_has_moved_is_found_again(cluster):
+    failures = Failures()
+    driver = made(cluster[1])
+    driver.open(failures)
+    queue, other = declare_on(driver, low=True), declare_on(driver, low=False)
+    publish(driver, other, b"x")
+    first, _ = subscribe(driver, queue)
+    second, receiver = subscribe(driver, other)
+    receiver.take_one()
+
+    cluster[0].kill()
+
+    assert isinstance(failures.wait(), DriverUnavailable)
+    assert first.is_closed
+    assert second.is_closed
+    driver.close()
+    cluster[0].start()
+    slot = keys_of(driver, queue).slot
+    with redis.Redis.from_url(cluster[1].url) as client:
+        name = client.cluster("MYID")
+    for server in cluster:
+        with redis.Redis.from_url(server.url) as client:
+            assert eventually(lambda client=client: client.cluster("INFO")["cluster_state"] == "ok")
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+    with driver:
+        declare_again(driver, queue)
+        publish(driver, queue, b"moved")
+        with redis.Redis.from_url(cluster[1].url) as client:
+            assert client.xlen(keys_of(driver, queue).stream) == 1
