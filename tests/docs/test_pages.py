@@ -254,8 +254,8 @@ def test_every_test_that_a_page_names_exists(page):
     named = set(re.findall(r"`(test_\w+)`", (ROOT / page).read_text(encoding="utf-8")))
     written = {
         name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        for path in (*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "actors" / "testing").glob("*.py"))
+        for name in re.findall(r"^(?:    )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
     assert named <= written
