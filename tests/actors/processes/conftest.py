@@ -40,18 +40,19 @@ HEAR = "import probe\ndef handler(body):\n    probe.record(body)\n"
 
 
 class Gate:
-    """What a handler in another process can wait for: `open(body["gate"]).read()` returns once it is open."""
+    """What handlers in other processes can wait for: `open(gate, "rb", buffering=0).read(1)` returns once it is open."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = str(path)
-        # Reading and writing: neither opening waits for the other, and a reader waits for as long as this is open.
-        self._held = os.open(path, os.O_RDWR)
+        # For reading and writing: then nobody who opens it waits for somebody else to do so.
+        self._file = os.open(path, os.O_RDWR)
 
     def open(self) -> None:
-        if self._held >= 0:
-            os.close(self._held)
-            self._held = -1
+        os.write(self._file, b"x" * 100)
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path / "gate")
     yield made
     made.open()
+    made.close()
 
 
 Begin = Callable[..., Runtime]
