@@ -12,7 +12,6 @@ from ...errors import ActorsError, DriverRefused, DriverUnavailable
 LOCK_STEP_MS = 200
 
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -34,6 +33,15 @@ def use_write_ahead_log(connection: sqlite3.Connection) -> bool:
     return str(mode) == "wal"
 
 
+def check(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError if the file is damaged somewhere."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        error = sqlite3.DatabaseError(found)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
 def is_locked(error: BaseException) -> bool:
     """Whether another program has the database locked: it will go away."""
     return _code(error) in _LOCKED
@@ -42,11 +50,6 @@ def is_locked(error: BaseException) -> bool:
 def is_full(error: BaseException) -> bool:
     """Whether the disk, or what the file may take of it, is full."""
     return _code(error) == sqlite3.SQLITE_FULL
-
-
-def is_damaged(error: BaseException) -> bool:
-    """Whether the file is no database, or not a whole one."""
-    return _code(error) in _DAMAGED
 
 
 def as_driver_error(error: BaseException, driver: str, path: Path) -> ActorsError:

@@ -42,6 +42,7 @@ class SqliteDriver(Driver):
         self._machine = machine or MachineClock()
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._is_in_doubt = False
 
     @classmethod
     def from_entry(cls, entry: Entry, registry: Registry) -> Self:  # noqa: ARG003  (it refers to nothing)
@@ -53,7 +54,8 @@ class SqliteDriver(Driver):
         with self._lock:
             if self._session is None:
                 session = Session(self.name, self._path, self.config, self._machine, failed)
-                session.open()
+                session.open(is_in_doubt=self._is_in_doubt)
+                self._is_in_doubt = False
                 self._session = session
 
     def close(self) -> None:
@@ -62,6 +64,7 @@ class SqliteDriver(Driver):
             session, self._session = self._session, None
             if session is not None:
                 session.close()
+                self._is_in_doubt = session.has_met_damage
 
     def declare(self, queue: QueueDeclaration) -> None:
         """Make the queue in the file, or change its bounds for everybody."""

@@ -88,8 +88,11 @@ class Rounds:
         self._consumers = consumers
         self._refusal = refusal
 
-    def work(self) -> float | None:
-        """One round; how many seconds until the next one, None if the database is locked."""
+    def work(self, check: Callable[[], None]) -> float | None:
+        """One round; how many seconds until the next one, None if the database is locked.
+
+        `check` raises what has to keep it from being committed.
+        """
         store = self._store
         if not store.begin():
             return None
@@ -97,6 +100,7 @@ class Rounds:
         while True:
             try:
                 self._transact(done)
+                check()
                 done.changed = store.commit()
                 break
             except sqlite3.Error as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ActorsError, DriverRefused, DriverUnavailable
 from ..io_thread import IoThread
 from .clock import DatabaseClock, MachineClock
-from .database import as_driver_error, connect, is_locked, use_write_ahead_log
+from .database import as_driver_error, check, connect, is_locked, use_write_ahead_log
 from .owners import Owners
 from .rounds import Rounds
 from .schema import SchemaUnknown, migrate
@@ -74,13 +74,17 @@ class Session:
         self._store = Store(self._connection, self._clock)
         self._rounds = Rounds(self._store, self._clock, self._owners, self.consumers, self._as_refusal)
 
-    def open(self) -> None:
+    def open(self, *, is_in_doubt: bool) -> None:
         """Bring the file to our version, join its owners, begin to work.
+
+        A file that is in doubt is looked through first, which takes as long as reading it.
 
         Raises:
             DriverUnavailable, DriverRefused: as `Driver.open`.
         """
         try:
+            if is_in_doubt:
+                check(self._connection)
             self._begin_to_write()
             migrate(self._connection)
             self._clock.take_up(self._store.read_clock())
@@ -102,6 +106,11 @@ class Session:
             subscription.close()
         if not self._io.stop(ANSWER_PATIENCE):
             self._lose_everything(DriverUnavailable(self._driver))
+
+    @property
+    def has_met_damage(self) -> bool:
+        """Whether it ended because the file is damaged."""
+        return isinstance(self._end, DriverRefused)
 
     def ring(self) -> None:
         """There is something to do."""
@@ -154,14 +163,17 @@ class Session:
         return seconds
 
     def _round(self) -> float:
-        if _identity(self._file_name) != self._file:
-            raise DriverUnavailable(self._driver, f"{self._path} was removed or replaced")
-        seconds = self._rounds.work()
+        seconds = self._rounds.work(self._check_file)
         if seconds is None:
             self._bear_lock()
             return 0
         self._locked_since = None
         return seconds
+
+    def _check_file(self) -> None:
+        """SQLite would go on writing to a file that has lost its name, and nobody would find it there."""
+        if _identity(self._file_name) != self._file:
+            raise DriverUnavailable(self._driver, f"{self._path} was removed or replaced")
 
     def _bear_lock(self) -> None:
         """Publishers wait for a lock as long as they are told to; what is in flight stays as long as its lease."""

@@ -47,7 +47,7 @@ def make_sqlite(request: pytest.FixtureRequest) -> SqliteDriver:
 def lose_sqlite(_request: pytest.FixtureRequest, driver: Driver) -> None:
     """Its thread ends on the spot: nothing more reaches the file, and the kernel sees that nobody listens any more."""
 
-    def end() -> float:
+    def end(_check: Callable[[], None]) -> float:
         raise DriverUnavailable("sqlite", "the test took it away")
 
     assert isinstance(driver, SqliteDriver)

@@ -181,6 +181,25 @@ def test_a_file_that_is_taken_away_is_a_lost_backend(config, path, replace):
     assert [type(error) for error in failures] == [DriverUnavailable]
 
 
+def test_damage_that_shows_late_ends_the_driver_and_its_restarts(config, path):
+    with SqliteDriver("sqlite", config) as driver:
+        driver.declare(QueueDeclaration(name="q"))
+        publish(driver, *[bytes(2000)] * 500)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 8192)
+    failed = threading.Event()
+    driver = SqliteDriver("sqlite", config)
+    driver.open(lambda _error: failed.set())
+
+    driver.subscribe("q", consumer="c", credit=1000, deliver=Receiver())
+    assert failed.wait(PATIENCE)
+    driver.close()
+
+    with pytest.raises(DriverRefused, match="is damaged"):
+        driver.open(lambda _error: None)
+
+
 # ---- what it is made of ------------------------------------------------------------------------------
 
 
