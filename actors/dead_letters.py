@@ -56,6 +56,11 @@ class Outcome:
     unseen: int = 0
     problem: str | None = None
 
+    @property
+    def count(self) -> int:
+        """How many are done; also while they are, from any thread."""
+        return sum(tuple(self.done.values()))
+
 
 def revived(message: Message) -> Message:
     """The message as it was published: same ID, body and headers, without what it got when it was given up."""

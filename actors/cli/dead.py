@@ -21,6 +21,7 @@ from .application import Application, application_options, example, find_queue, 
 from .backends import access_to, confirmed, counted, named_queue, refuse_memory
 from .message_text import Shown, shown
 from .table import print_table
+from .waiting import line
 
 if TYPE_CHECKING:
     from ..access import QueueAccess
@@ -240,7 +241,8 @@ def replay_command(chosen: Chosen, *, to: str | None, timeout: float) -> int:
     target = _target(chosen, to)
     outcome = Outcome()
     try:
-        chosen.letters.replay(chosen.selection, outcome, to=target, timeout=timeout)
+        with line(lambda: f"{counted(outcome.count)} replayed"):
+            chosen.letters.replay(chosen.selection, outcome, to=target, timeout=timeout)
     finally:
         for queue, count in outcome.done.items():
             click.echo(f"{chosen.queue} -> {queue}: {counted(count)} replayed")
@@ -285,9 +287,10 @@ def drop_command(chosen: Chosen, *, yes: bool) -> int:
     selection = attrs.evolve(chosen.selection, ids=frozenset(found))
     outcome = Outcome()
     try:
-        chosen.letters.drop(selection, outcome)
+        with line(lambda: f"{counted(outcome.count)} removed"):
+            chosen.letters.drop(selection, outcome)
     finally:
-        click.echo(f"{chosen.queue}: {counted(outcome.done.total(), 'dead letter')} removed")
+        click.echo(f"{chosen.queue}: {counted(outcome.count, 'dead letter')} removed")
     return _end(chosen, outcome)
 
 

@@ -5,10 +5,9 @@ Knows: lines, headers, what to say when something is not accepted. Must not know
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -16,6 +15,7 @@ import click
 
 from .application import Application, application_options, example
 from .backends import access_to, counted, named_queue
+from .waiting import bar, tell
 
 if TYPE_CHECKING:
     from ..access import QueueAccess
@@ -128,18 +128,19 @@ class _Publishing:
     accepted: int = 0
     bad: int = 0
     source: str = BODY
-    tell: Callable[[str], None] = lambda text: click.echo(text, err=True)
+    tell: Callable[[str], None] = tell
 
     def send_lines(self, path: str) -> None:
         from .feeding import STDIN, opened, size_of, values
         from .lines import batches
 
         self.source = "<stdin>" if path == STDIN else path
-        with opened(path) as stream, self._progress(size_of(path)) as advance:
+        with opened(path) as stream, bar(str(self.queue.id), size_of(path)) as shown:
+            self.tell = shown.tell
 
             def read(size: int) -> bytes:
                 chunk: bytes = stream.read(size)
-                advance(len(chunk))
+                shown.advance(len(chunk))
                 return chunk
 
             for batch in batches(read):
@@ -204,20 +205,3 @@ class _Publishing:
     def told(self) -> str:
         bad = f", {counted(self.bad, 'bad line')}" if self.bad and self.source != BODY else ""
         return f"{self.queue.id}: {counted(self.accepted)} accepted{bad}"
-
-    @contextlib.contextmanager
-    def _progress(self, size: int | None) -> Iterator[Callable[[int], None]]:
-        """A bar on a terminal, where somebody waits for a file."""
-        if size is None or not sys.stderr.isatty():
-            yield lambda _count: None
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(str(self.queue.id), total=size)
-            self.tell = progress.console.print
-            try:
-                yield lambda count: progress.advance(task, count)
-            finally:
-                self.tell = lambda text: click.echo(text, err=True)
