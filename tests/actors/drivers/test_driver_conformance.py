@@ -8,11 +8,12 @@ from functools import partial
 
 import pytest
 import redis
-from attrs import frozen
+from attrs import evolve, frozen
 from servers.proxy import TcpProxy
 
 from noria.actors.aws import AwsConfig
 from noria.actors.driver import Driver
+from noria.actors.drivers.amqp import AmqpConfig, AmqpDriver, AmqpQueueOptions
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.drivers.redis import RedisConfig, RedisDriver
 from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
@@ -125,10 +126,53 @@ def cut_redis(request: pytest.FixtureRequest, driver: Driver) -> None:
                 client.client_kill_filter(_id=each["id"])
 
 
+class AmqpOnTheLine(AmqpDriver):
+    """Reaches its server through a line that can be cut, and is whole again when the driver opens again."""
+
+    def __init__(self, line: TcpProxy) -> None:
+        super().__init__("amqp", AmqpConfig(url=f"amqp://guest:guest@127.0.0.1:{line.port}/"))
+        self.line = line
+
+    def open(self, failed: Callable[[BaseException], None]) -> None:
+        self.line.accept()
+        super().open(failed)
+
+
+def make_amqp(request: pytest.FixtureRequest) -> AmqpDriver:
+    """With a line only where it is to be cut: it has threads that outlive the driver."""
+    server = request.getfixturevalue("rabbit_server")
+    if "cut" not in request.fixturenames and "abandon" not in request.fixturenames:
+        return AmqpDriver("amqp", AmqpConfig(url=server.url))
+    return AmqpOnTheLine(request.getfixturevalue("proxy_to")(server.port))
+
+
+@frozen(kw_only=True)
+class QuorumOptions(AmqpQueueOptions):
+    queue_type: str = "quorum"
+
+
+@pytest.fixture(scope="session")
+def quorum_vhost(rabbit_server):
+    """Its own, for some of the suite's queues are called as those of the classic ones."""
+    rabbit_server.add_vhost("quorum")
+    return "quorum"
+
+
+def make_quorum(request: pytest.FixtureRequest) -> AmqpDriver:
+    """RabbitMQ puts what a consumer of a quorum queue gives back behind what is ready there."""
+    driver = make_amqp(request)
+    driver.config = evolve(driver.config, vhost=request.getfixturevalue("quorum_vhost"))
+    driver.queue_options = QuorumOptions
+    driver.features = evolve(driver.features, returns_to_head=False, ordered=False)
+    return driver
+
+
 # A driver of ours adds its line here, and its functions above.
 # `request.getfixturevalue("redis_server")`, `("tmp_path")` and the like say where its backend is.
 OURS = {
     "memory": Backend(lambda _request: MemoryDriver()),
+    "amqp": Backend(make_amqp, abandon=cut_the_line, cut=cut_the_line),
+    "amqp-quorum": Backend(make_quorum, abandon=cut_the_line, cut=cut_the_line),
     "sqs": Backend(make_sqs, abandon=cut_the_line, cut=cut_the_line, lease=SQS_LEASE),
     "redis": Backend(make_redis, abandon=abandon_redis, cut=cut_redis, lease=REDIS_LEASE),
     "sqlite": Backend(make_sqlite, abandon=lose_sqlite, cut=lose_sqlite),
