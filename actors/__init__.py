@@ -1,10 +1,10 @@
 """What runs: supervised actors, drivers, queues, consumers, workers, and the runtime that wires them.
 
-Inside a handler: `message`, `publish`, `context`, and `Retry` or `Reject` to raise. Around it: `Runtime`. Without any
-queue: `supervise`, `ChildSpec` and the rest of supervision.
+Inside a handler: `message`, `publish`, `call`, `context`, and `Retry` or `Reject` to raise. Around it: `Runtime`.
+Without any queue: `supervise`, `ChildSpec` and the rest of supervision.
 """
 
-from .current import context, message, publish, publish_many, start_thread
+from .current import call, context, message, publish, publish_many, start_thread
 from .drain_report import DrainReport
 from .errors import ActorsError, Reject, Retry
 from .runtime import Runtime
@@ -23,6 +23,7 @@ __all__ = [
     "Strategy",
     "Supervised",
     "Supervisor",
+    "call",
     "context",
     "message",
     "publish",

@@ -84,6 +84,21 @@ def publish_many(
     return runtime.publish_many(queue, bodies, headers, timeout=timeout)
 
 
+def call(function: str, *arguments: Any) -> Any:
+    """Call a function of the application, in Python or Lua, under the principal of the handler that runs here.
+
+    The called function inherits the context. See `Runtime.call` for what it raises beside these.
+
+    Raises:
+        NotInHandler: nothing that a runtime called is running here.
+        AccessDenied: the principal may not `funcs.call` it.
+    """
+    runtime = context().runtime
+    if runtime is None:
+        raise NotInHandler("call")
+    return runtime.call(function, *arguments)
+
+
 def start_thread(target: Callable[..., Any], *arguments: Any) -> threading.Thread:
     """Start a daemon thread that inherits the call context: `publish`, `context` and `can` work in it.
 

@@ -26,6 +26,7 @@ from .aws import AWS_KIND
 from .codecs import DEFAULT_CODEC, what_is_wrong_with
 from .driver import Features
 from .drivers import DRIVER_KINDS
+from .functions.lua.entries import LUA_KINDS
 from .lifecycle import Complaints, ServiceConfig, check_service
 from .supervision import Backoff
 
@@ -230,4 +231,5 @@ KINDS: tuple[Kind, ...] = (
     Kind("queue.queue", QueueConfig, _check_queue),
     Kind("queue.consumer", ConsumerConfig, _check_consumer),
     Kind("function.python", PythonFunctionConfig, _check_python_function),
+    *LUA_KINDS,
 )

@@ -35,10 +35,12 @@ class Function:
         id: its registry ID, the resource of the action `funcs.call`.
         call: the function itself; returns a coroutine when `is_async`.
         is_async: it was written with `async def`, and runs in the caller's thread.
+        consume: the same function as a consumer calls it, where more than an exception makes it fail; None: `call`.
         isolation: for a function that does not run in the caller's thread.
     """
 
     id: EntryID
     call: Callable[..., Any]
     is_async: bool = False
+    consume: Callable[[Any], object] | None = None
     isolation: Isolation | None = None

@@ -53,7 +53,8 @@ class Binding:
     def __attrs_post_init__(self) -> None:
         self.decode = self.queue.decode
         isolation = self.function.isolation
-        self.run = self.function.call if isolation is None else isolation.handle
+        plain = self.function.consume or self.function.call
+        self.run = plain if isolation is None else isolation.handle
         self.max_attempts = self.queue.max_attempts
         self.is_always_allowed = self.check.static is not None and self.check.static.allowed
 

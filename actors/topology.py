@@ -15,6 +15,7 @@ from .access import drivers_of, queues_of
 from .consumer import Consumer
 from .entries import ConsumerConfig
 from .function import Function
+from .functions.lua.functions import LuaFunctions
 from .functions.python import PythonFunctions
 from .handle import Binding
 from .lifecycle import Lifecycle, ServiceConfig
@@ -58,9 +59,10 @@ class Topology:
         self._leases: dict[EntryID, Lease] = defaultdict(Lease)
         self.functions: dict[str, Function] = {}
         self._python = PythonFunctions()
+        self._lua = LuaFunctions()
 
     def load_functions(self) -> None:
-        """Import every handler.
+        """Import every handler; Lua is only read, its states are made when they are needed.
 
         Raises:
             FunctionBroken: one of them cannot be loaded.
@@ -68,12 +70,15 @@ class Topology:
         for entry in self.registry:
             if entry.kind == "function.python":
                 self.functions[str(entry.id)] = self._python.load(entry)
+            elif entry.kind == "function.lua":
+                self.functions[str(entry.id)] = self._lua.load(entry, self.registry)
         self._python.wait_ready()
 
     def close(self) -> None:
         """Forget the functions and their modules."""
         self.functions.clear()
         self._python.close()
+        self._lua.close()
 
     def is_handling(self) -> bool:
         """Whether some handler runs, also one whose message has been settled already."""

@@ -1,0 +1,117 @@
+"""What `noria check` says of a Lua source without running it.
+
+Knows: compiling. Must not know: what happens when it runs.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from ....registry import Entry, Registry
+from ....registry.wording import nearest
+from ...lifecycle import Complaints
+from .engines import ENGINES, new_runtime, what_is_missing
+from .entries import LuaFunctionConfig, LuaLibraryConfig
+from .modules import LISTED
+from .names import Names, names_in
+from .script import name_of
+
+
+def check_engine(engine: str) -> tuple[str, str] | None:
+    """Why a function with this engine cannot run here."""
+    if engine not in ENGINES:
+        return "engine", f"expected one of {', '.join(ENGINES)}"
+    missing = what_is_missing(engine)
+    return ("engine", missing) if missing else None
+
+
+@cache
+def _compiler(engine: str) -> Any:
+    return new_runtime(ENGINES[engine]).eval(
+        b"function(text, name) return select(2, load(text, name, 't')) end"
+    )
+
+
+def syntax_error(text: str, name: str, engine: str) -> str | None:
+    """`handler.lua:3: unexpected symbol near 'end'`, or None."""
+    problem = _compiler(engine)(text.encode("utf-8", "surrogatepass"), b"@" + name.encode())
+    return None if problem is None else str(problem.decode("utf-8", "replace"))
+
+
+def check_code(entry: Entry, registry: Registry, engine: str) -> Complaints:  # noqa: ARG001
+    """Everything that is wrong with the source, modules and imports of a function or library."""
+    config: LuaFunctionConfig | LuaLibraryConfig = entry.config
+    yield from _check_modules(config)
+    missing = what_is_missing(engine)
+    if missing:
+        yield "source", missing
+        return
+    if config.source.path is None and config.source.strip().endswith(".lua"):
+        yield "source", f"expected the text of a script; did you mean file://{config.source.strip()}?"
+        return
+    name = name_of(entry)
+    problem = syntax_error(config.source, name, engine)
+    if problem is not None:
+        yield "source", problem
+        return
+    yield from _check_required(config, name)
+
+
+def _check_modules(config: LuaFunctionConfig | LuaLibraryConfig) -> Complaints:
+    for index, module in enumerate(config.modules):
+        where = f"modules[{index}]"
+        if not module:
+            yield where, "a module has a name"
+        elif ":" in module:
+            yield where, "a module cannot have a namespace; libraries belong in imports"
+        elif module not in LISTED:
+            near = nearest(module, LISTED)
+            hint = f", did you mean {near}?" if near else f"; known are {', '.join(LISTED)}"
+            yield where, f"there is no module {module}{hint}"
+    for alias in config.imports:
+        if not alias:
+            yield "imports", "an import has a name"
+
+
+def _check_required(config: LuaFunctionConfig | LuaLibraryConfig, name: str) -> Complaints:
+    known = {*config.modules, *config.imports, "errors"}
+    for line, wanted in names_in(config.source).required:
+        if wanted not in known:
+            listed = (
+                "list it under modules" if wanted in LISTED else "it is neither in modules nor in imports"
+            )
+            yield "source", f"{name}:{line}: require of {wanted}: {listed}"
+
+
+def check_method(entry: Entry) -> Complaints:
+    """A method that the script visibly cannot have: it is nowhere in the text, and no bare function is returned."""
+    config: LuaFunctionConfig = entry.config
+    found = names_in(config.source)
+    if not found.may_export(config.method):
+        yield "method", f"{name_of(entry)} does not define {config.method}"
+
+
+def undefined_names(registry: Registry) -> Iterator[str]:
+    """`handler.lua:9: process_task is neither defined nor built in`, for every function and library."""
+    for entry in registry:
+        if entry.kind in {"function.lua", "library.lua"}:
+            known = known_globals(entry, registry)
+            for line, wanted in names_in(entry.config.source).undefined(known):
+                yield f"{name_of(entry)}:{line}: {wanted} is neither defined nor built in"
+
+
+def known_globals(entry: Entry, registry: Registry) -> frozenset[str]:
+    """What stands ready for a script: the sandbox's names, its imports, and what its libraries define globally."""
+    from .modules import ALWAYS
+    from .state import KEPT
+
+    known = {*KEPT.split(), *ALWAYS, *entry.config.imports}
+    waiting, seen = list(entry.config.imports.values()), set()
+    while waiting:
+        library = waiting.pop()
+        if library not in seen:
+            seen.add(library)
+            found: Names = names_in(registry[library].config.source)
+            known |= found.assigned
+            waiting.extend(registry[library].config.imports.values())
+    return frozenset(known)

@@ -1,0 +1,19 @@
+"""Whether the call that is running may do what a module is asked for.
+
+Knows: the current context and its guard. Must not know: any module.
+"""
+
+from .....security import current_context
+from .....security.errors import AccessDenied
+
+
+def is_allowed(action: str, resource: str) -> bool:
+    """The guard's answer, which it counts and shows; without a call nobody is asked."""
+    context = current_context()
+    if context is None or context.guard is None:
+        return True
+    try:
+        context.guard.require(context.principal, context.scope, action, resource)
+    except AccessDenied:
+        return False
+    return True

@@ -1,0 +1,178 @@
+"""One Lua state: made, filled with a script, called, thrown away.
+
+Knows: how calls and data cross, and when a call must end. Must not know: entries, workers, which thread calls.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ....security import current_context
+from ...handle import HandlerContext
+from .engines import Engine, new_runtime
+from .faults import LuaError, LuaLimit, fault_of
+from .modules import ALWAYS, MODULES
+from .modules.module import Surroundings, script_of
+from .script import Chunk, Script
+from .values import DEEPEST, Flattener, plain
+
+# Between two looks at the count there are this many instructions: few milliseconds, and no cost that shows.
+STEP = 10_000
+# Looking at the clock asks Python, which may have to wait for the interpreter's lock.
+POLL = 1_000_000
+
+SANDBOX = (Path(__file__).parent / "sandbox.lua").read_bytes()
+
+# What a script finds without asking; `sandbox.lua` replaces some of it.
+KEPT = (
+    "_G _VERSION assert bit bit32 collectgarbage coroutine error getmetatable ipairs math next os pairs pcall print"
+    " rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type unpack utf8 xpcall"
+)
+
+Returned = tuple[str, Any]
+
+
+class LuaState:
+    """One state with one script. Not thread-safe: whoever calls it has it to itself.
+
+    Attributes:
+        is_usable: false once a limit ended a call, or the script itself failed.
+    """
+
+    def __init__(
+        self, script: Script, engine: Engine, surroundings: Surroundings, instructions: int, memory: int
+    ) -> None:
+        self.is_usable = True
+        self._instructions = instructions
+        self._memory = memory
+        self._flattener = Flattener(engine.largest)
+        self._interrupt: BaseException | None = None
+        self._lua: Any = new_runtime(engine)
+        options = self._options(engine)
+        host = self._host(engine)
+        self._doors: Mapping[bytes, Any] = dict(
+            self._lua.execute(SANDBOX, self._table(host), self._table(options), name=b"=[noria]").items()
+        )
+        for name in dict.fromkeys((*ALWAYS, *script.modules)):
+            self._install(name, surroundings)
+        self._provide(script)
+
+    def _options(self, engine: Engine) -> dict[str, Any]:
+        is_limited = not engine.hooks_stop_compiling or self._instructions > 0
+        return {
+            "step": STEP,
+            "poll": POLL,
+            "instructions": self._instructions,
+            "memory": self._memory,
+            "counts_memory": not engine.limits_memory,
+            "hooks": is_limited,
+            "depth": DEEPEST,
+            "kept": KEPT.encode(),
+        }
+
+    def _host(self, engine: Engine) -> dict[str, Callable[[], Any]]:
+        """What the sandbox calls without arguments: none of it may raise, nor make Lua allocate."""
+        if not engine.limits_memory:
+            return {"poll": _must_end}
+        set_memory = self._lua.set_max_memory
+        return {
+            "poll": _must_end,
+            "lift_limit": functools.partial(set_memory, 0),
+            "set_limit": functools.partial(set_memory, self._memory),
+        }
+
+    def _table(self, values: Mapping[str, Any]) -> Any:
+        return self._lua.table_from({name.encode(): value for name, value in values.items()})
+
+    def _install(self, name: str, surroundings: Surroundings) -> None:
+        module = MODULES[name]
+        functions = {key: self._bridge(target) for key, target in module.functions(surroundings).items()}
+        self._doors[b"install"](name.encode(), script_of(module), self._table(functions), name in ALWAYS)
+
+    def _provide(self, script: Script) -> None:
+        for library in script.libraries:
+            self._doors[b"provide"](library.key.encode(), library.text.encode(), _chunk_name(library))
+        for chunk in (script.main, *script.libraries):
+            names = {alias: key.encode() for alias, key in chunk.names.items()}
+            names |= {name: name.encode() for name in ALWAYS}
+            self._doors[b"scope"](_chunk_name(chunk), self._table(names))
+        self._conclude(self._doors[b"start"](script.main.text.encode(), _chunk_name(script.main)))
+
+    def _bridge(self, target: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of a module as the sandbox calls it: it never raises, and only plain data crosses."""
+
+        def cross(codes: bytes | None = None, *values: Any) -> tuple[Any, ...]:
+            try:
+                arguments = plain(codes, values if codes is None else values[0].values())
+                return (True, *self._flat(target(*arguments)))
+            except Exception as error:
+                return (False, *self._flat_fault(fault_of(error)))
+            except BaseException as error:  # it goes on where the call began, past all of the script
+                self._interrupt = error
+                return ()
+
+        return cross
+
+    def _flat(self, *values: Any) -> tuple[Any, ...]:
+        codes, scalars = self._flattener.flat(values)
+        return (None, *scalars) if codes is None else (codes, self._lua.table_from(scalars))
+
+    def _flat_fault(self, fault: LuaError) -> tuple[Any, ...]:
+        try:
+            return self._flat(fault)
+        except LuaError:
+            return self._flat(LuaError(fault.message, kind=fault.kind, retryable=fault.says_retryable))
+
+    def call(self, method: str, arguments: Sequence[Any], *, wants_value: bool) -> Returned:
+        """Call a method of the script.
+
+        Returns:
+            How it ended, `done` or `false` (only where no value is wanted), and its value.
+
+        Raises:
+            LuaError: the script raised or returned an error, or an argument or its value is no plain data.
+            LuaLimit: the call was ended; this state is of no use any more.
+        """
+        codes, *flat = self._flat(*arguments)
+        return self._conclude(
+            self._doors[b"call"](wants_value, method.encode(), codes, len(arguments), *flat)
+        )
+
+    def _conclude(self, answer: Any) -> Returned:
+        ending, codes, value, traceback = (
+            *(answer if isinstance(answer, tuple) else (answer,)),
+            *[None] * 3,
+        )[:4]
+        if ending == b"dead":
+            self.is_usable = False
+            self._raise_limit(value.decode(), (traceback or b"").decode(errors="replace"))
+        [made] = plain(codes, [value] if codes is None else value.values())
+        if ending == b"raised":
+            raise LuaError.raised(made, (traceback or b"").decode(errors="replace"))
+        return ending.decode(), made
+
+    def _raise_limit(self, limit: str, traceback: str) -> None:
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None:
+            raise interrupt
+        raise LuaLimit(limit, self._memory if limit == "memory" else self._instructions, traceback)
+
+    def close(self) -> None:
+        """Give its memory back. Nobody may be calling it."""
+        self.is_usable = False
+        self._doors = {}
+        self._lua = None
+
+
+def _chunk_name(chunk: Chunk) -> bytes:
+    return b"@" + chunk.name.encode()
+
+
+def _must_end() -> bool | None:
+    """Whether the call that is running here was cancelled, or its time is up."""
+    context = current_context()
+    if context is None:
+        return None
+    is_overdue = isinstance(context, HandlerContext) and context.is_overdue
+    return True if is_overdue or context.cancelled.is_set() or context.remaining() == 0 else None
