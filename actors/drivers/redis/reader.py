@@ -19,7 +19,7 @@ SCRIPT_BATCH = 1000
 # What other processes give back, and whose delay they know, is found after this time at the latest.
 LONGEST_BLOCK = 0.5
 # How long others, who have less, get to take what they may.
-COURTESY = 0.01
+COURTESY = 0.05
 
 
 class Reader:
