@@ -107,8 +107,8 @@ class Poller:
     def _reserve(self) -> int:
         """How many messages may be taken now: no more than all consumers have room for."""
         with self._lock:
-            while self._subscriptions and self._subscriptions[0].is_closed:
-                self._subscriptions.popleft()
+            if any(each.is_closed for each in self._subscriptions):
+                self._subscriptions = deque(each for each in self._subscriptions if not each.is_closed)
             if self._stopping.is_set():
                 return 0
             free = sum(each.credit for each in self._subscriptions) - self._reserved
@@ -138,9 +138,10 @@ class Poller:
     def _take(self, wanted: int, *, is_long: bool) -> int:
         """Receive and hand out; how many there were."""
         try:
-            visibility, wait = self._terms()
+            visibility, longest = self._terms()
+            wait = longest if is_long else 0
             begun = time.monotonic()
-            received = self._receive(wanted, visibility, wait if is_long else 0)
+            received = self._receive(wanted, visibility, wait)
             # Where this process slept meanwhile, it is later than it would be; where it polled, it is not yet so late.
             since = min(time.monotonic(), begun + wait)
             self._hand_out(self._deliverable(received, visibility, since))
@@ -194,6 +195,7 @@ class Poller:
             until=since + visibility,
             group=system.get("MessageGroupId", ""),
         )
+        self._queue.note_seen(lease.key)
         attempt = self._tools.uncounted.attempt(lease.key, int(system.get("ApproximateReceiveCount", 1)))
         # Whose it is comes with the handing out.
         delivery = Delivery(unpack(received), None, attempt, lease)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ...delivery import Message
 from ...driver import QueueDeclaration, QueueOptions
@@ -28,6 +28,10 @@ DEFAULT_LARGEST = 262_144
 # Kept free in every message, so that a dead letter can say of it what went wrong.
 ROOM_FOR_DEAD_LETTER = 2_048
 LONGEST_DELAY = 900
+# How many delayed messages are remembered before those that are due are dropped.
+TIDY_AT = 1_000
+ERROR = "x_dead_letter_error"
+LONGEST_ERROR = 200
 
 
 @frozen(kw_only=True)
@@ -53,7 +57,7 @@ class Hidden:
     """A message that was nacked with a delay: SQS does not tell it from one that is being handled."""
 
     handle: str
-    due: float = field(eq=False)
+    due: float
 
 
 class SqsQueue:
@@ -70,6 +74,7 @@ class SqsQueue:
         self.options = options_of(declaration)
         self.facts = facts
         self._hidden: dict[str, Hidden] = {}
+        self._tidy_at = TIDY_AT
         self._lock = threading.Lock()
 
     def redeclare(self, declaration: QueueDeclaration, facts: Facts) -> None:
@@ -103,6 +108,9 @@ class SqsQueue:
             headers[GROUP] = headers.get(GROUP) or message.id
             headers[DEDUPLICATION] = receipt
         parcel = self._packed(Message(message.id, message.body, headers))
+        if parcel.size > self.facts.largest and ERROR in headers:
+            headers[ERROR] = str(headers[ERROR])[:LONGEST_ERROR]
+            parcel = self._packed(Message(message.id, message.body, headers))
         self._check_size(parcel.size, self.facts.largest)
         return self._parameters(headers, message.id) | _content(parcel), parcel.size
 
@@ -147,13 +155,25 @@ class SqsQueue:
         """A message comes back in so many seconds."""
         with self._lock:
             self._hidden[lease.key] = Hidden(lease.handle, time.monotonic() + seconds)
+            if len(self._hidden) > self._tidy_at:  # other processes got them, or nobody has asked for long
+                self._drop_what_is_due()
+                self._tidy_at = max(TIDY_AT, 2 * len(self._hidden))
+
+    def note_seen(self, key: str) -> None:
+        """A message has come back."""
+        if key in self._hidden:
+            with self._lock:
+                self._hidden.pop(key, None)
 
     def hidden_handles(self) -> list[str]:
         """Of what this process has delayed and is not yet due."""
-        now = time.monotonic()
         with self._lock:
-            self._hidden = {key: each for key, each in self._hidden.items() if each.due > now}
+            self._drop_what_is_due()
             return [each.handle for each in self._hidden.values()]
+
+    def _drop_what_is_due(self) -> None:
+        now = time.monotonic()
+        self._hidden = {key: each for key, each in self._hidden.items() if each.due > now}
 
     def forget_hidden(self) -> None:
         """They are gone."""

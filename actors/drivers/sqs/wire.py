@@ -57,7 +57,7 @@ class Parcel:
 def pack(message: Message, parameters: Collection[str] = PARAMETERS) -> Parcel:
     """What SQS is to store for a message; headers that are parameters of the call are left to the caller."""
     body, encoding = _body_as_text(message.body)
-    ours = {ID: _text(message.id)}
+    ours = {ID: _text(message.id)} if message.id else {}
     if encoding:
         ours[ENCODING] = _text(encoding)
     headers = {
