@@ -196,8 +196,9 @@ class Session:
         self._lose_everything(
             DriverUnavailable(self._driver) if error is None else self._as_driver_error(error)
         )
-        self._owners.hang_up(has_left=has_left)
-        self._connection.close()
+        with self._turn:  # somebody may be in the middle of a round
+            self._owners.hang_up(has_left=has_left)
+            self._connection.close()
         if error is not None and not self._is_closing:
             self._failed(self._as_driver_error(error))
 
