@@ -12,7 +12,7 @@ from typing import Any, Self
 from ....registry import Entry, Registry
 from ...delivery import Delivery, Message
 from ...driver import Driver, Features, QueueDeclaration, QueueInfo, StoredMessage, Subscription
-from ...errors import DriverUnavailable, QueueFull
+from ...errors import DriverRefused, DriverUnavailable, QueueFull
 from .clock import MachineClock
 from .session import Session
 from .subscription import SqliteSubscription
@@ -20,6 +20,8 @@ from .tasks import Declare, Find, Info, Peek, Publish, Purge, Task
 
 # Messages that are published at once go in pieces: others want their turn in between.
 PIECE = 1000
+# A row of SQLite has room for a thousand million bytes, with everything that belongs to it.
+LARGEST_BODY = 900_000_000
 
 
 class SqliteDriver(Driver):
@@ -72,6 +74,7 @@ class SqliteDriver(Driver):
 
     def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
         """Return once the transaction is committed that all publishers of the moment share."""
+        self._check_storable(messages)
         deadline = time.monotonic() + timeout
         accepted = 0
         for first in range(0, len(messages), PIECE):
@@ -86,6 +89,18 @@ class SqliteDriver(Driver):
                     self.name, error.problem, accepted=accepted + error.accepted
                 ) from None
             accepted += len(messages[first : first + PIECE])
+
+    def _check_storable(self, messages: Sequence[Message]) -> None:
+        """What cannot be stored must not come into a transaction with what can."""
+        for message in messages:
+            if len(message.body) > LARGEST_BODY:
+                raise DriverRefused(
+                    self.name, f"a body of {len(message.body)} bytes: SQLite keeps {LARGEST_BODY} at most"
+                )
+            try:
+                message.id.encode()
+            except UnicodeEncodeError:
+                raise DriverRefused(self.name, f"a message ID that is no text: {message.id!r}") from None
 
     def subscribe(
         self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
