@@ -538,3 +538,40 @@ def test_a_replay_that_is_cut_off_loses_nothing(start, noria, shop, bury, stored
 
     assert len(moved) >= 10
     assert sorted(moved + left) == sorted(everything)
+
+
+# ---- a broker that is gone -------------------------------------------------------------------------------
+
+ON_REDIS = SHOP.replace("queue.driver.sqlite, path: shop.db", "queue.driver.redis, url: REDIS")
+
+
+def test_a_broker_that_dies_ends_a_publishing_with_the_line_that_was_not_accepted(
+    start, application, new_redis_server
+):
+    server = new_redis_server()
+    app = application(ON_REDIS.replace("REDIS", server.url), name="shop")
+    running = start("publish", app, "orders", "--timeout", "20")
+    with QueueAccess(Runtime.load(app).registry) as access:
+        orders = access.open("shop:orders")
+        running.say('"before"')
+        pause = threading.Event()
+        while not orders.info().ready:
+            pause.wait(0.01)
+    server.kill()
+
+    code, stdout, stderr = running.end('"after"\n')
+
+    assert (code, stdout) == (1, "shop:orders: 1 message accepted\n")
+    assert "<stdin>:2: " in stderr
+    assert "nothing from this line on was accepted" in stderr
+
+
+def test_a_broker_that_is_not_there_is_told_without_its_password(noria, application):
+    app = application(ON_REDIS.replace("REDIS", "'redis://:hush@127.0.0.1:1/0'"), name="shop")
+
+    for arguments in (["queue", "info", app, "orders"], ["publish", app, "orders", "--body", "1"]):
+        result = noria(*arguments)
+
+        assert result.exit_code == 1
+        assert "queue driver not available: shop:store: " in result.stderr
+        assert "hush" not in result.output
