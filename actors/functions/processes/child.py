@@ -7,6 +7,7 @@ Knows: how a call is run, cancelled and ended here. Must not know: other process
 import asyncio
 import contextlib
 import contextvars
+import faulthandler
 import fcntl
 import logging
 import os
@@ -36,6 +37,14 @@ class Ended(SystemExit):
     """Raised where a handler is that has to end; `finally` blocks run."""
 
 
+def pickled(who: object, what: str, value: Any) -> bytes:
+    """Raises NotSendable."""
+    try:
+        return pickle.dumps(value)
+    except Exception as error:
+        raise NotSendable(str(who), what, str(error)) from error
+
+
 class Line:
     """The pipe to the runtime. Thread-safe: handlers may have threads, and anything may log."""
 
@@ -59,7 +68,7 @@ class Line:
             return None
 
     def send(self, reply: Reply) -> None:
-        """Tell the runtime. Raises whatever pickling raises, and then nothing was sent."""
+        """Tell the runtime."""
         data = pickle.dumps(reply)
         with self._sending:
             self._connection.send_bytes(data)
@@ -85,12 +94,7 @@ class Line:
         with self._asking:
             if number != self._number:
                 raise NotInHandler(name)
-            try:
-                self.send(Ask(name, arguments))
-            except OSError:
-                raise
-            except Exception as error:
-                raise NotSendable(name, "an argument", str(error)) from error
+            self.send(Ask(name, pickled(name, "an argument", arguments)))
             reply = pickle.loads(self._connection.recv_bytes())  # noqa: S301  (our parent)
         if isinstance(reply, Failure):
             raise unpacked(reply)
@@ -123,7 +127,7 @@ class Calls:
             return
         try:
             result = self._call(job)
-            reply = Done(result if job.wants_result else None)
+            reply = Done(pickled(self._function.id, "its result", result if job.wants_result else None))
         except Ended:
             raise
         except BaseException as error:  # a stray sys.exit() ends its own call, as it does everywhere
@@ -131,10 +135,7 @@ class Calls:
         finally:
             self._finish()
         flush()
-        try:
-            self._line.end(reply)
-        except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
-            self._line.end(packed(NotSendable(str(self._function.id), "its result", str(error))))
+        self._line.end(reply)
 
     def _call(self, job: Job) -> Any:
         def ask(name: str, *arguments: Any) -> Any:
@@ -208,6 +209,8 @@ class Calls:
 def main(connection: Connection, orders: int, life: int) -> None:
     """Load the function, and run calls until the runtime hangs up."""
     die_with_the_runtime(life)
+    with contextlib.suppress(Exception):  # there may be no standard error
+        faulthandler.enable()  # a crash shows where the handler was
     for number in (connection.fileno(), orders, life):
         os.set_inheritable(number, False)  # noqa: FBT003  (it takes no names)
     line = Line(connection)

@@ -25,9 +25,9 @@ from ...handle import HandlerContext
 from . import logs
 from .call import Call
 from .failures import Failure, packed, unpacked
-from .process import WorkerProcess
-from .serving import answer, frame_of
-from .wire import CANCEL_TASK, Answer, Ask, Done, Job, Logged
+from .process import EXIT_LIMIT, WorkerProcess
+from .serving import answer, frame_of, loads
+from .wire import CANCEL_TASK, Ask, Done, Job, Logged
 
 LONGEST_WAIT = 3600.0
 # How long a close waits for threads whose processes were killed.
@@ -88,11 +88,15 @@ class ProcessPool:
             self._is_closed = True
             over = self._let_go()
             self._freed.notify_all()
+        limit = time.monotonic() + EXIT_LIMIT
         for process in over:
-            process.end()
+            process.end(max(0.0, limit - time.monotonic()))
         with self._lock:
             self._processes.difference_update(over)
             self._freed.wait_for(lambda: not self._processes, CLOSE_LIMIT)
+            left = tuple(self._processes)
+        for process in left:  # whose thread was interrupted twice
+            process.end(0)
 
     def _let_go(self) -> list[WorkerProcess]:
         """Tell every process to end; those that no thread of ours sees to are returned. Under the lock."""
@@ -172,6 +176,10 @@ class ProcessPool:
             reply = self._exchange(process, data, call.context)
         except (EOFError, OSError):
             reply = None  # it has ended, by itself or by us
+        except BaseException:  # a Ctrl-C in the program that called
+            process.kill()
+            self._give_back(call, process, is_over=True)
+            raise
         died = self._give_back(call, process, is_over=reply is None)
         if call.why is not None:
             raise call.why
@@ -179,7 +187,7 @@ class ProcessPool:
             case Failure():
                 raise unpacked(reply)
             case Done():
-                return reply.result
+                return loads(self._entry.id, "its result", reply.result)
         assert died is not None  # noqa: S101  (for the type checker)
         raise died
 
@@ -263,7 +271,7 @@ class ProcessPool:
                 self._reserved -= 1
                 if process is not None:
                     self._processes.discard(process)
-                self._freed.notify()
+                self._freed.notify_all()
             raise
         return process
 
@@ -333,9 +341,7 @@ def _packed_answer(ask: Ask, context: HandlerContext) -> bytes:
     try:
         return pickle.dumps(reply)
     except Exception as error:
-        what = str(ask.arguments[0]) if ask.name == "call" else ask.name
-        assert isinstance(reply, Answer)  # noqa: S101  (a Failure is plain)
-        return pickle.dumps(packed(NotSendable(what, "the result", str(error))))
+        return pickle.dumps(packed(NotSendable(ask.name, "its result", str(error))))
 
 
 def _return_unseen(context: HandlerContext) -> None:

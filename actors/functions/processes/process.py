@@ -152,11 +152,15 @@ class WorkerProcess:
         """Let an idle one exit by itself."""
         self._connection.close()
 
-    def end(self) -> ProcessDied:
-        """See to it that it is over, with what it has started; say how it ended."""
+    def end(self, patience: float = EXIT_LIMIT) -> ProcessDied:
+        """See to it that it is over, with what it has started; say how it ended.
+
+        Args:
+            patience: seconds for it to exit by itself.
+        """
         self.hang_up()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(EXIT_LIMIT)
+            self._process.wait(patience)
         self.kill()
         self._process.wait()
         with self._lock:

@@ -4,10 +4,11 @@ Each is given in the thread that waits for the call, where the call's own contex
 handler asks for is authorised as if it ran here. Knows: what may be asked. Must not know: pipes, processes.
 """
 
+import pickle
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...errors import NotInHandler
+from ...errors import NotInHandler, NotSendable
 from ...handle import CurrentMessage, HandlerContext
 from .failures import Failure, packed
 from .wire import Answer, Ask, Frame, MessageFrame
@@ -41,9 +42,18 @@ def _message_frame(context: HandlerContext) -> MessageFrame | None:
 def answer(ask: Ask, context: HandlerContext) -> Answer | Failure:
     """Do what a handler asks for. What goes wrong goes back to the handler."""
     try:
-        return Answer(ANSWERS[ask.name](context, *ask.arguments))
+        arguments = loads(ask.name, "an argument", ask.arguments)
+        return Answer(ANSWERS[ask.name](context, *arguments))
     except BaseException as error:  # also what a function that it calls raises
         return packed(error)
+
+
+def loads(who: object, what: str, data: bytes) -> Any:
+    """Read what a handler has sent. Raises NotSendable, as for a class that only the handler's file has."""
+    try:
+        return pickle.loads(data)  # noqa: S301  (as trusted as the handler)
+    except Exception as error:
+        raise NotSendable(str(who), what, str(error)) from error
 
 
 def _publish_many(context: HandlerContext, *arguments: Any) -> list[str]:

@@ -73,10 +73,13 @@ class Ready:
 
 @frozen
 class Ask:
-    """The handler wants something that only the runtime can do; an Answer or a Failure follows."""
+    """The handler wants something that only the runtime can do; an Answer or a Failure follows.
+
+    Its arguments are pickled by themselves: what cannot be read here is then an error of the handler's, not of ours.
+    """
 
     name: str
-    arguments: tuple[Any, ...]
+    arguments: bytes
 
 
 @frozen
@@ -88,9 +91,9 @@ class Logged:
 
 @frozen
 class Done:
-    """The call has returned."""
+    """The call has returned; its result is pickled by itself, for the same reason."""
 
-    result: Any
+    result: bytes
 
 
 Reply = Ready | Ask | Logged | Done | Failure

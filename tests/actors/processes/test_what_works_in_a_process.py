@@ -2,9 +2,11 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -362,6 +364,84 @@ def test_what_cannot_travel_is_refused_and_the_process_lives_on(run, probe):
     with pytest.raises(NotSendable, match="app:handler: its result cannot be sent from process to process"):
         runtime.call("app:handler", 1)
     assert runtime.call("app:handler", "pid") == pid
+
+
+def test_what_only_the_file_knows_is_refused_as_a_result_and_as_a_body(run, probe):
+    runtime = run(
+        """
+        import os
+        from dataclasses import dataclass
+        from noria.actors import context
+        from noria.actors.errors import NotSendable
+        @dataclass
+        class Point:
+            x: int
+        def handler(what):
+            if what == "pid":
+                return os.getpid()
+            if what == "result":
+                return Point(1)
+            try:
+                context().runtime.publish("app:told", Point(1))
+            except NotSendable as error:
+                return str(error)
+        """
+    )
+    pid = runtime.call("app:handler", "pid")
+
+    with pytest.raises(NotSendable, match="app:handler: its result cannot be sent"):
+        runtime.call("app:handler", "result")
+    assert runtime.call("app:handler", "body").startswith("publish_many: an argument cannot be sent")
+    assert runtime.call("app:handler", "pid") == pid
+
+
+def test_a_handler_cannot_stop_what_waits_for_it_nor_use_what_is_not_there(run):
+    runtime = run(
+        """
+        from noria.actors import context
+        from noria.actors.errors import NotInProcess, StopFromHandler
+        def handler():
+            runtime = context().runtime
+            try:
+                runtime.stop()
+            except StopFromHandler:
+                pass
+            try:
+                runtime.tree()
+            except NotInProcess as error:
+                return str(error), runtime.info("app:dead")["message_count"]
+        """
+    )
+
+    assert runtime.call("app:handler") == ("there is no runtime.tree in a worker process", 0)
+
+
+def test_a_caller_that_is_interrupted_leaves_a_pool_that_works(run, gate, tmp_path):
+    """As a Ctrl-C does, in the thread that waits for the result."""
+    runtime = run(
+        """
+        import os
+        def handler(begun=None, gate=None):
+            if begun:
+                open(begun, "w").close()
+                open(gate, "rb", buffering=0).read(1)
+            return os.getpid()
+        """
+    )
+    begun, caller = tmp_path / "begun", threading.get_ident()
+    os.mkfifo(begun)
+
+    def interrupt():
+        begun.read_bytes()  # until the handler has opened it, too
+        signal.pthread_kill(caller, signal.SIGINT)
+
+    first = runtime.call("app:handler")
+    threading.Thread(target=interrupt).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        runtime.call("app:handler", str(begun), gate.path)
+
+    assert runtime.call("app:handler") != first
 
 
 def test_what_a_handler_of_messages_returns_may_be_anything(run):
