@@ -20,7 +20,7 @@ from ..registry import Bus, EntryID, NoriaError
 from .codecs import Codec, CodecError
 from .delivery import Delivery, Headers, Message, new_message_id
 from .driver import Driver, QueueDeclaration, QueueInfo, Subscription
-from .errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
+from .errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
 from .events import MessageDeadLettered, MessageExpired, MessageFailed
 from .outcome import EXPIRED, Ack, Nack, Outcome, Rejection
 from .supervision import Backoff
@@ -315,7 +315,7 @@ class Queue:
             return delivery.subscription.move(delivery, target.name, message)
         try:
             target.driver.publish(target.name, [message], 0)
-        except (DriverUnavailable, QueueFull, QueueNotFound):
+        except (BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound):
             return False
         delivery.subscription.ack((delivery,))
         return True
