@@ -1,5 +1,6 @@
 """A whole application on SQS: what is declared, what is checked, what happens to messages."""
 
+import boto3
 import pytest
 
 from noria.actors import Runtime
@@ -132,3 +133,17 @@ def test_options_have_sqs_s_limits(application, options, problem):
         Runtime.load(application(AWS + entries))
 
     assert problem in str(caught.value)
+
+
+def test_a_queue_that_somebody_deletes_is_made_again(start, probe, moto_server):
+    runtime = start(AWS + TOPOLOGY.format(endpoint=moto_server.endpoint, queue="app-deleted"), HANDLERS)
+    runtime.publish("app:tasks", "before")
+    probe.wait(1)
+
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    client = boto3.client("sqs", endpoint_url=moto_server.endpoint, region_name="eu-west-1", **keys)
+    client.delete_queue(QueueUrl=client.get_queue_url(QueueName="app-deleted")["QueueUrl"])
+    client.close()
+    runtime.publish("app:tasks", "after", timeout=20)
+
+    assert probe.wait(2) == [("worked", "before"), ("worked", "after")]

@@ -11,6 +11,7 @@ from noria.actors.aws import AwsConfig
 from noria.actors.delivery import Message, new_message_id
 from noria.actors.driver import QueueDeclaration
 from noria.actors.drivers.sqs import SqsConfig, SqsDriver
+from noria.actors.drivers.sqs.failures import CallFailed, Failure, Fate
 from noria.actors.drivers.sqs.options import SqsConsumerOptions
 from noria.actors.errors import BodyRefused, DriverRefused, DriverUnavailable
 from noria.actors.testing import PATIENCE, Receiver
@@ -393,3 +394,102 @@ def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
         publish(driver, queue, b"y")
     assert failed.wait(PATIENCE)
     driver.close()
+
+
+# ---- batches of which a part fails -------------------------------------------------------------------
+
+
+@pytest.fixture
+def fail_entries(monkeypatch):
+    """`fail_entries(driver, failures)`: what SQS says of entries in the next calls, one dictionary for each."""
+
+    def prepare(driver, *failures):
+        client = driver._connection.client
+        send, coming = client.send, list(failures)
+
+        def failing(url, entries):
+            failed = coming.pop(0) if coming else {}
+            kept = [entry for number, entry in enumerate(entries) if number not in failed]
+            if kept:
+                assert send(url, kept) == {}
+            return failed
+
+        monkeypatch.setattr(client, "send", failing)
+
+    return prepare
+
+
+def test_what_fails_in_passing_is_sent_again(make_driver, fail_entries):
+    driver = make_driver()
+    queue = declare(driver)
+    busy = Failure("InternalError", is_final=False)
+    fail_entries(driver, {1: busy, 3: busy}, {0: busy})
+
+    publish(driver, queue, *(str(number).encode() for number in range(5)))
+
+    _, receiver = subscribe(driver, queue)
+    assert sorted(delivery.message.body for delivery in receiver.take(5)) == [b"0", b"1", b"2", b"3", b"4"]
+    assert receiver.waiting == 0
+
+
+def test_what_can_never_be_stored_is_told(make_driver, fail_entries):
+    driver = make_driver()
+    queue = declare(driver)
+    fail_entries(driver, {2: Failure("InvalidMessageContents: no", is_final=True)})
+
+    with pytest.raises(BodyRefused, match="InvalidMessageContents"):
+        publish(driver, queue, b"0", b"1", b"2", b"3")
+
+    assert driver.info(queue).ready == 3
+
+
+def test_accepted_counts_from_the_first_what_was_confirmed(make_driver, fail_entries):
+    """Those behind a failed one may be stored: published again, they are there twice."""
+    driver = make_driver(request_timeout=1.0)
+    queue = declare(driver)
+    fail_entries(driver, *[{0: Failure("InternalError", is_final=False)}] * 100)
+    messages = [Message(new_message_id(), str(number).encode(), {}) for number in range(12)]
+
+    with pytest.raises(DriverUnavailable) as caught:
+        driver.publish(queue, messages, 0.5)
+
+    assert caught.value.accepted == 0
+    assert caught.value.retryable
+
+
+def test_a_dead_letter_always_has_room_for_what_went_wrong(make_driver, client):
+    driver = make_driver()
+    name = new_name()
+    client.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "8192"})
+    queue = declare(driver, name)
+    client.create_queue(QueueName=f"{name}-dead", Attributes={"MaximumMessageSize": "8192"})
+    dead = declare(driver, f"{name}-dead")
+    publish(driver, queue, b"x" * 6000)
+    subscription, receiver = subscribe(driver, queue)
+    delivery = receiver.take_one()
+    assert delivery.claim()
+
+    headers = {"x_dead_letter_reason": "rejected", "x_dead_letter_error": "trouble " * 1000}
+    assert subscription.move(delivery, dead, Message(delivery.message.id, delivery.message.body, headers))
+
+    _, undertaker = subscribe(driver, dead)
+    assert undertaker.take_one().message.headers["x_dead_letter_error"].startswith("trouble trouble")
+
+
+def test_a_throttled_poll_waits_a_little_and_goes_on(make_driver, monkeypatch):
+    driver = make_driver()
+    queue = declare(driver)
+    client = driver._connection.client
+    receive, refusals = client.receive, [CallFailed(Fate.LATER, "slow down", "RequestThrottled")] * 2
+
+    def throttled(*args, **kwargs):
+        if refusals:
+            raise refusals.pop()
+        return receive(*args, **kwargs)
+
+    monkeypatch.setattr(client, "receive", throttled)
+    _, receiver = subscribe(driver, queue)
+    publish(driver, queue, b"x")
+
+    assert receiver.take_one().message.body == b"x"
+    assert refusals == []
