@@ -1,6 +1,8 @@
 """What only the Redis driver promises: its keys, its entries, what its server can do to it."""
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 import redis
@@ -265,6 +267,37 @@ def test_rights_that_are_missing_are_refused_for_good(new_redis_server):
 
     with pytest.raises(DriverRefused, match=r"(?i)perm"):
         made(server, url=f"redis://reader:any@127.0.0.1:{server.port}/0").open(Failures())
+
+
+def test_the_rights_that_the_page_names_are_enough(new_redis_server):
+    server = new_redis_server()
+    page = (Path(__file__).parents[4] / "docs/drivers/redis.md").read_text()
+    [rights] = re.findall(r"needs `([^`]*\+@stream[^`]*)`", page)
+    [keys] = re.findall(r"its keys: `([^`]*)`", page)
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", "nopass", keys, *rights.split())
+    failures = Failures()
+    driver = made(server, url=f"redis://app:any@127.0.0.1:{server.port}/0")
+    driver.open(failures)
+    queue, dead = declare(driver), declare(driver)
+    publish(driver, queue, *numbered(5))
+    subscription, receiver = subscribe(driver, queue)
+    acked, nacked, delayed, released, moved = receiver.take(5)
+
+    ack(acked)
+    nack(nacked)
+    nack(delayed, 3600)
+    release(released)
+    assert moved.claim()
+    assert subscription.move(moved, dead, moved.message)
+    receiver.take(2)
+    subscription.pause()
+    subscription.close()
+    assert eventually(lambda: driver.info(queue).ready == 2)
+    assert len(driver.peek(queue, 10)) == driver.purge(queue) == 3
+
+    driver.close()
+    assert failures.errors == []
 
 
 def test_a_replica_is_worth_another_try(new_redis_server):
