@@ -3,13 +3,14 @@
 Knows: names, options. Must not know: pika, connections, messages.
 """
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from ...driver import QueueDeclaration
-from .delay_steps import delay_queue_name
+from .delay_steps import delay_queue_name, may_be_gone
 from .options import AmqpQueueOptions, arguments_of, milliseconds
 
 if TYPE_CHECKING:
@@ -89,4 +90,9 @@ class DeclaredQueue:
 
     def delay_names(self) -> list[str]:
         """Where messages of it are delayed, as far as this process has put them there."""
-        return [delay_queue_name(self.name, self.options.queue_type, step) for step in tuple(self.delays)]
+        now, queue_type = time.monotonic(), self.options.queue_type
+        return [
+            delay_queue_name(self.name, queue_type, step)
+            for step, declared_at in tuple(self.delays.items())
+            if queue_type != "classic" or not may_be_gone(step, now - declared_at)
+        ]

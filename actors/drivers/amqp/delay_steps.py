@@ -3,8 +3,9 @@
 Knows: arithmetic, names, arguments. Must not know: pika, connections.
 
 RabbitMQ lets messages expire at the head of a queue only, so a queue holds messages of one delay; delays are
-rounded up to one of a few steps, so that there are few queues. A queue that nobody declares again is deleted by the
-broker some time after the last message has left it.
+rounded up to one of a few steps, so that there are few queues. A classic queue that nobody declares again is deleted
+by the broker some time after the last message has left it. A quorum queue stays: RabbitMQ does not count it as use when
+it is declared again (seen with 3.10), and would delete it together with its messages.
 """
 
 from bisect import bisect_left
@@ -38,11 +39,21 @@ def delay_queue_name(queue: str, queue_type: QueueType, step: int) -> str:
 
 
 def delay_queue_arguments(queue: str, queue_type: QueueType, step: int) -> dict[str, Any]:
-    """Messages wait for `step` milliseconds and go to `queue`; it lives as long again after it was declared."""
-    arguments: dict[str, Any] = {"x-message-ttl": step, "x-expires": 2 * step + GRACE}
-    if queue_type != "classic":
-        arguments["x-queue-type"] = queue_type
-    return arguments | dead_lettering_to(queue, queue_type)
+    """Messages wait for `step` milliseconds and go to `queue`; a classic one lives as long again after that."""
+    return dead_lettering_to(queue, queue_type) | {
+        "x-message-ttl": step,
+        **expiring_after(2 * step + GRACE, queue_type),
+    }
+
+
+def expiring_after(milliseconds: int, queue_type: QueueType) -> dict[str, Any]:
+    """When an unused queue is deleted, if its type may be."""
+    return {"x-expires": milliseconds} if queue_type == "classic" else {"x-queue-type": queue_type}
+
+
+def may_be_gone(step: int, age: float) -> bool:
+    """Whether a classic delay queue, declared `age` seconds ago, may have been deleted."""
+    return age * 1000 > 2 * step + GRACE
 
 
 def is_to_be_declared_again(step: int, age: float) -> bool:

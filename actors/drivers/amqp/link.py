@@ -203,12 +203,7 @@ class Link:
             return
         self._is_closing = True
         if self._opened.is_done:
-            problem = error.problem if isinstance(error, DriverRefused) else None
-            self._lost(
-                error
-                if isinstance(error, DriverUnavailable)
-                else DriverUnavailable(self._name, problem or "")
-            )
+            self._lost(DriverUnavailable(self._name, error.problem))
         else:
             self._opened.finish(error=error)
         self._drop()

@@ -23,6 +23,7 @@ class Publication(Request):
         allowed: how many of the letters, from the first, have room.
         sent: how many were sent.
         open: how many were sent and neither confirmed nor refused.
+        is_gated: its letters take room that is counted.
         is_due: its time is up: what has no room now gets none.
         problem: why it will not be confirmed as a whole.
         is_unroutable: the broker does not have the queue.
@@ -33,6 +34,7 @@ class Publication(Request):
         "allowed",
         "answered",
         "is_due",
+        "is_gated",
         "is_unroutable",
         "letters",
         "open",
@@ -58,6 +60,7 @@ class Publication(Request):
         self.sent = 0
         self.open = 0
         self.is_due = False
+        self.is_gated = False
         self.is_unroutable = False
         self.problem = ""
         self._confirmed = bytearray(len(letters))
@@ -74,9 +77,8 @@ class Publication(Request):
         self.open -= 1
         self.end_if_complete()
 
-    def refuse(self, index: int, problem: str) -> None:
-        """This one is not, and nothing more is sent."""
-        del index
+    def refuse(self, problem: str) -> None:
+        """One of them is not, and nothing more is sent."""
         self.open -= 1
         self.stop(problem)
 

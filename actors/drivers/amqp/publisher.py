@@ -63,6 +63,7 @@ class Publisher:
             self._outgoing.append(publication)
             self._send_some()
         else:
+            publication.is_gated = True
             queue.gate.append(publication)
             self._let_in(queue)
 
@@ -87,7 +88,7 @@ class Publisher:
         """Send no more of it; what was sent may still be confirmed."""
         if publication in self._outgoing:
             self._outgoing.remove(publication)
-        if publication.queue is not None:
+        if publication.queue is not None and publication.is_gated:
             publication.queue.coming -= max(0, publication.allowed - publication.sent)
             if publication in publication.queue.gate:
                 publication.queue.gate.remove(publication)
@@ -225,18 +226,18 @@ class Publisher:
 
     def _settle(self, tag: int, *, is_safe: bool) -> None:
         publication, index = self._unconfirmed.pop(tag)
-        if publication.queue is not None and publication.queue.options.max_length:
+        if publication.queue is not None and publication.is_gated:
             publication.queue.coming -= 1
         if self._was_returned(publication, index):
             publication.is_unroutable = True
-            self._refuse(publication, index, f"the broker has no queue {publication.route}")
+            self._refuse(publication, f"the broker has no queue {publication.route}")
         elif is_safe:
             publication.confirm(index)
         else:
-            self._refuse(publication, index, "the broker could not store it")
+            self._refuse(publication, "the broker could not store it")
 
-    def _refuse(self, publication: Publication, index: int, problem: str) -> None:
-        publication.refuse(index, problem)
+    def _refuse(self, publication: Publication, problem: str) -> None:
+        publication.refuse(problem)
         self.withdraw(publication)
 
     def _was_returned(self, publication: Publication, index: int) -> bool:

@@ -23,7 +23,7 @@ from ...errors import DriverUnavailable, QueueFull, QueueNotFound
 from ..held import HeldSubscription, Settlement, Verb
 from ..io_thread import Request
 from .declared import DeclaredQueue
-from .delay_steps import delay_queue_name, step_for
+from .delay_steps import delay_queue_name, expiring_after, step_for
 from .headers import DELAY_LEFT, Letter, keep_expiration, letter_of, received
 from .options import AmqpConsumerOptions, dead_lettering_to
 from .publication import Publication
@@ -82,6 +82,8 @@ class AmqpSubscription(HeldSubscription):
         self._written = 0
         self._reached = 0
         self._is_cancelled = False
+        self._may_end = False
+        self._flushes: set[threading.Event] = set()
         self._suspects_name = f"{queue.suspects_name}.{os.urandom(8).hex()}"
         self._are_suspects_ready = False
         self._noting: list[tuple[Delivery, Request]] = []
@@ -114,13 +116,26 @@ class AmqpSubscription(HeldSubscription):
         if self._reached == self._written:
             return True
         reached = threading.Event()
-        return self._call(partial(self._answer_when_reached, reached)) and reached.wait(timeout)
+        self._flushes.add(reached)
+        try:
+            if self._is_lost or not self._call(partial(self._answer_when_reached, reached)):
+                return False
+            return reached.wait(timeout) and not self._is_lost
+        finally:
+            self._flushes.discard(reached)
+
+    def lose(self) -> None:
+        """Forget everything, and keep nobody waiting."""
+        super().lose()
+        for reached in tuple(self._flushes):
+            reached.set()
 
     def _ring_thread(self) -> None:
         self._call(self._work)
 
     def on_closed(self) -> None:
-        """The thread ends it when the last settlement is done."""
+        """The thread ends it when the last settlement is done; all of them have been left by now."""
+        self._may_end = True
         self._ring()
 
     @property
@@ -180,6 +195,8 @@ class AmqpSubscription(HeldSubscription):
         self._end()
 
     def _end(self) -> None:
+        for _, request in (*self._runs.values(), *self._noting):
+            request.finish(error=DriverUnavailable(self._session.name, "the delivery has gone back"))
         self._session.forget(self)
         self.ended.set()
 
@@ -240,7 +257,9 @@ class AmqpSubscription(HeldSubscription):
         self._settle_all(self.take_settlements())
         if self._arrived:
             self._hand_over_arrived()
-        if self.is_closed and not self._copying and not self._settlements:
+        if self._may_end and not self._copying and not self._settlements:
+            if self._are_suspects_ready:
+                self._channel.queue_delete(self._suspects_name)  # empty, now that everything is settled
             self._channel.close()
 
     def _settle_all(self, settlements: Iterable[Settlement]) -> None:
@@ -326,10 +345,9 @@ class AmqpSubscription(HeldSubscription):
         if self._are_suspects_ready:
             self._send_runs()
         elif len(self._noting) == 1:
-            arguments = dead_lettering_to(self.queue.name, self.queue.options.queue_type)
-            arguments |= {"x-message-ttl": SUSPECT_WAIT, "x-expires": SUSPECTS_EXPIRY}
-            if self.queue.options.queue_type == "quorum":
-                arguments["x-queue-type"] = "quorum"
+            queue_type = self.queue.options.queue_type
+            arguments = dead_lettering_to(self.queue.name, queue_type)
+            arguments |= {"x-message-ttl": SUSPECT_WAIT, **expiring_after(SUSPECTS_EXPIRY, queue_type)}
             self._session.control.declare(
                 self._suspects_name, self._on_suspects_declared, durable=True, arguments=arguments
             )

@@ -10,6 +10,7 @@ from noria.actors.drivers.amqp.delay_steps import (
     delay_queue_arguments,
     delay_queue_name,
     is_to_be_declared_again,
+    may_be_gone,
     step_for,
 )
 
@@ -44,8 +45,14 @@ def test_a_delay_queue_outlives_what_waits_in_it(seconds):
 
     assert latest * 1000 + arguments["x-message-ttl"] < arguments["x-expires"]
     assert arguments["x-expires"] < 2**32
+    assert not may_be_gone(step, latest + step / 1000)
 
 
 def test_types_do_not_share_a_delay_queue():
     assert delay_queue_name("q", "classic", 50) != delay_queue_name("q", "quorum", 50)
     assert delay_queue_arguments("q", "quorum", 50)["x-dead-letter-strategy"] == "at-least-once"
+
+
+def test_a_quorum_delay_queue_is_never_deleted_with_messages_in_it():
+    """RabbitMQ would, for it counts neither declaring nor publishing as use."""
+    assert "x-expires" not in delay_queue_arguments("q", "quorum", 50)

@@ -22,6 +22,7 @@ from noria.actors.testing.harness import (
     eventually,
     nack,
     publish,
+    release,
     subscribe,
 )
 
@@ -321,6 +322,25 @@ def test_a_deleted_delay_queue_is_made_again(driver, raw):
     nack(again, delay=0.1)
 
     assert receiver.take_one().attempt == 3
+
+
+def test_a_suspect_that_was_begun_and_given_back_counts_and_leaves_nothing_behind(driver, rabbit_server):
+    queue = declare(driver)
+    publish(driver, queue, b"1")
+    first, receiver = subscribe(driver, queue)
+    release(receiver.take_one())
+    suspect = receiver.take_one()  # RabbitMQ does not say who gave it back
+
+    suspect.subscription.note_start(suspect)
+    suspect.started = True
+    first.close()
+
+    _, receiver = subscribe(driver, queue)
+    again = receiver.take_one()
+    assert (again.attempt, again.message.headers) == (2, {})
+    assert eventually(
+        lambda: f"{queue}.noria.suspects" not in rabbit_server.rabbitmqctl("list_queues", "name")
+    )
 
 
 def test_an_expired_message_is_handed_over_as_such_with_little_credit(driver):
