@@ -5,7 +5,6 @@ letters, no leases, no shutdown: that is what makes them floors.
 """
 
 import contextlib
-import itertools
 import json
 import queue
 import sqlite3
@@ -13,6 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 BATCH = 100
@@ -28,6 +28,12 @@ class Floor(ABC):
 
     publishers = 1
 
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self.acked = 0
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
     @abstractmethod
     def publish(self, bodies: Sequence[Body]) -> None:
         """Return when they are safe."""
@@ -36,14 +42,22 @@ class Floor(ABC):
     def start(self, handler: Handler) -> None:
         """Take, handle and ack, until `close`."""
 
-    @abstractmethod
-    def close(self) -> None:
-        """Stop and clean up."""
+    def run(self, *targets: Callable[[], None]) -> None:
+        """Each in a thread of its own; they look at `closed`."""
+        self._threads += [threading.Thread(target=target) for target in targets]
+        for thread in self._threads:
+            thread.start()
 
-    @property
-    @abstractmethod
-    def acked(self) -> int:
-        """How many acks the backend has taken."""
+    def count(self, acked: int) -> None:
+        """The backend has taken so many acks."""
+        with self._lock:
+            self.acked += acked
+
+    def close(self) -> None:
+        """Stop."""
+        self.closed.set()
+        for thread in self._threads:
+            thread.join()
 
 
 class SqliteFloor(Floor):
@@ -52,14 +66,13 @@ class SqliteFloor(Floor):
     publishers = 8
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self._path = path
-        self._lock, self._wake, self._closed = threading.Lock(), threading.Event(), threading.Event()
+        self._writing, self._wake = threading.Lock(), threading.Event()
         self._ready: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[int]] = queue.SimpleQueue()
-        self._acked = 0
         self._connection = self._connect()
         self._connection.execute("CREATE TABLE q (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
-        self._threads: list[threading.Thread] = []
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -68,7 +81,7 @@ class SqliteFloor(Floor):
         return connection
 
     def publish(self, bodies: Sequence[Body]) -> None:
-        with self._lock:
+        with self._writing:
             self._connection.execute("BEGIN")
             rows = [(json.dumps(body),) for body in bodies]
             self._connection.executemany("INSERT INTO q (body) VALUES (?)", rows)
@@ -77,19 +90,17 @@ class SqliteFloor(Floor):
 
     def start(self, handler: Handler) -> None:
         def work() -> None:
-            while not self._closed.is_set():
+            while not self.closed.is_set():
                 with contextlib.suppress(queue.Empty):
                     row, body = self._ready.get(timeout=0.1)
                     handler(json.loads(body))
                     self._done.put((row,))
 
-        for target in (self._fetch, self._ack, *[work] * WORKERS):
-            self._threads.append(threading.Thread(target=target))
-            self._threads[-1].start()
+        self.run(self._fetch, self._ack, *[work] * WORKERS)
 
     def _fetch(self) -> None:
         connection, last = self._connect(), 0
-        while not self._closed.is_set():
+        while not self.closed.is_set():
             self._wake.clear()
             rows = connection.execute(
                 "SELECT id, body FROM q WHERE id > ? ORDER BY id LIMIT 100", (last,)
@@ -105,28 +116,22 @@ class SqliteFloor(Floor):
         connection.close()
 
     def _ack(self) -> None:
-        while not self._closed.is_set():
+        while not self.closed.is_set():
             rows = []
             with contextlib.suppress(queue.Empty):
                 rows.append(self._done.get(timeout=0.1))
                 while len(rows) < BATCH:
                     rows.append(self._done.get(timeout=0.001))
             if rows:
-                with self._lock:
+                with self._writing:
                     self._connection.execute("BEGIN")
                     self._connection.executemany("DELETE FROM q WHERE id = ?", rows)
                     self._connection.execute("COMMIT")
-                self._acked += len(rows)
-
-    @property
-    def acked(self) -> int:
-        return self._acked
+                self.count(len(rows))
 
     def close(self) -> None:
-        self._closed.set()
         self._wake.set()
-        for thread in self._threads:
-            thread.join()
+        super().close()
         self._connection.close()
 
 
@@ -136,14 +141,10 @@ class RedisFloor(Floor):
     def __init__(self, url: str, name: str, batch: int = FETCH) -> None:
         import redis
 
+        super().__init__()
         self._connect = lambda: redis.Redis.from_url(url)
         self._client, self._name, self._batch = self._connect(), name, batch
         self._client.xgroup_create(name, "g", "0", mkstream=True)
-        self._closed = threading.Event()
-        self._count = itertools.count()
-        self._acked = 0
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
 
     def publish(self, bodies: Sequence[Body]) -> None:
         if len(bodies) == 1:
@@ -157,27 +158,18 @@ class RedisFloor(Floor):
     def start(self, handler: Handler) -> None:
         def work(consumer: str) -> None:
             client = self._connect()
-            while not self._closed.is_set():
+            while not self.closed.is_set():
                 found: Any = client.xreadgroup("g", consumer, {self._name: ">"}, count=self._batch, block=100)
                 for _, entries in found or ():
                     for _, fields in entries:
                         handler(json.loads(fields[b"b"]))
                     client.xack(self._name, "g", *(entry for entry, _ in entries))
-                    with self._lock:
-                        self._acked += len(entries)
+                    self.count(len(entries))
 
-        for number in range(WORKERS):
-            self._threads.append(threading.Thread(target=work, args=(f"c{number}",)))
-            self._threads[-1].start()
-
-    @property
-    def acked(self) -> int:
-        return self._acked
+        self.run(*[partial(work, f"c{number}") for number in range(WORKERS)])
 
     def close(self) -> None:
-        self._closed.set()
-        for thread in self._threads:
-            thread.join()
+        super().close()
         self._client.delete(self._name)
 
 
@@ -187,15 +179,12 @@ class PikaFloor(Floor):
     def __init__(self, url: str, name: str) -> None:
         import pika
 
+        super().__init__()
         self._pika, self._url, self._name = pika, url, name
         self._properties = pika.BasicProperties(delivery_mode=2)
         self._connection, self._channel = self._open()
         self._channel.queue_declare(name, durable=True)
         self._channel.confirm_delivery()
-        self._closed = threading.Event()
-        self._acked = 0
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
 
     def _open(self) -> tuple[Any, Any]:
         connection = self._pika.BlockingConnection(self._pika.URLParameters(self._url))
@@ -213,25 +202,16 @@ class PikaFloor(Floor):
                 if method is not None:
                     handler(json.loads(body))
                     channel.basic_ack(method.delivery_tag)
-                    with self._lock:
-                        self._acked += 1
-                if self._closed.is_set():
+                    self.count(1)
+                if self.closed.is_set():
                     break
             channel.cancel()
             connection.close()
 
-        for _ in range(WORKERS):
-            self._threads.append(threading.Thread(target=work))
-            self._threads[-1].start()
-
-    @property
-    def acked(self) -> int:
-        return self._acked
+        self.run(*[work] * WORKERS)
 
     def close(self) -> None:
-        self._closed.set()
-        for thread in self._threads:
-            thread.join()
+        super().close()
         self._channel.queue_delete(self._name)
         self._connection.close()
 
@@ -295,12 +275,9 @@ class SqsFloor(Floor):
     """send_message_batch, receive and delete by ten, one client, four threads taking."""
 
     def __init__(self, client: Any, name: str) -> None:
+        super().__init__()
         self._client = client
         self._url = client.create_queue(QueueName=name)["QueueUrl"]
-        self._closed = threading.Event()
-        self._acked = 0
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
 
     def publish(self, bodies: Sequence[Body]) -> None:
         for chunk in chunks(bodies, 10):
@@ -311,7 +288,7 @@ class SqsFloor(Floor):
 
     def start(self, handler: Handler) -> None:
         def work() -> None:
-            while not self._closed.is_set():
+            while not self.closed.is_set():
                 answer = self._client.receive_message(
                     QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1
                 )
@@ -324,21 +301,9 @@ class SqsFloor(Floor):
                         for place, message in enumerate(found)
                     ]
                     self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
-                    with self._lock:
-                        self._acked += len(found)
+                    self.count(len(found))
 
-        for _ in range(WORKERS):
-            self._threads.append(threading.Thread(target=work))
-            self._threads[-1].start()
-
-    @property
-    def acked(self) -> int:
-        return self._acked
-
-    def close(self) -> None:
-        self._closed.set()
-        for thread in self._threads:
-            thread.join()
+        self.run(*[work] * WORKERS)
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

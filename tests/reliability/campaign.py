@@ -12,25 +12,11 @@ from pathlib import Path
 from attrs import frozen
 from servers import Process
 
+from . import backends
+
 HERE = Path(__file__).parent
 PATIENCE = 120.0
-PREFETCH = 20
-CONCURRENCY = 4
 
-APPLICATION = """
-namespace: app
-entries:
-  - {driver}
-  - {{name: tasks, kind: queue.queue, driver: driver, queue_name: {queue}}}
-  - {{name: handler, kind: function.python, source: "file://handlers.py"}}
-  - name: worker
-    kind: queue.consumer
-    queue: tasks
-    func: handler
-    concurrency: {concurrency}
-    prefetch: {prefetch}
-    lifecycle: {{auto_start: true}}
-"""
 # The publisher loads it too, and has no journal.
 HANDLERS = "def handler(body):\n    import journal\n\n    journal.write(body)\n"
 
@@ -70,10 +56,7 @@ class Campaign:
         self._folder = folder
         self._application = folder / "application"
         self._application.mkdir(parents=True)
-        definition = APPLICATION.format(
-            driver=driver, queue=queue, concurrency=CONCURRENCY, prefetch=PREFETCH
-        )
-        (self._application / "app.yaml").write_text(definition)
+        (self._application / "app.yaml").write_text(backends.application(driver, queue))
         (self._application / "handlers.py").write_text(HANDLERS)
         self._random = random.Random(seed)
         self._logs = folder / "logs"
@@ -152,6 +135,6 @@ class Campaign:
             kills=kills,
             lost=len(accepted - set(runs)),
             duplicates=sum(runs.values()) - len(runs),
-            bound=kills * PREFETCH,
+            bound=kills * backends.PREFETCH,
             runs_by_message=max(runs.values(), default=0),
         )

@@ -10,20 +10,6 @@ from noria.actors import Runtime
 from noria.actors.errors import QueueFull, QueueUnavailable
 from reliability import backends
 
-APPLICATION = """
-    namespace: app
-    entries:
-      - {driver}
-      - {{name: tasks, kind: queue.queue, driver: driver, queue_name: {queue}}}
-      - {{name: handler, kind: function.python, source: "file://handlers.py"}}
-      - name: worker
-        kind: queue.consumer
-        queue: tasks
-        func: handler
-        concurrency: 4
-        prefetch: 20
-        lifecycle: {{auto_start: true}}
-"""
 HANDLER = "import probe\ndef handler(body):\n    probe.record(body)\n"
 PATIENCE = 60.0
 
@@ -94,7 +80,7 @@ def load(server, proxy, start, probe, tmp_path) -> Iterator[Load]:
     """A running application whose only way to its server is the proxy, under load."""
     url = server.url.replace(str(server.port), str(proxy.port))
     make: Callable[[str], str] = backends.redis if url.startswith("redis") else backends.amqp
-    runtime = start(APPLICATION.format(driver=make(url), queue=tmp_path.name), HANDLER)
+    runtime = start(backends.application(make(url), tmp_path.name), HANDLER)
     load = Load(runtime)
     load.wait_for(50)
     yield load
