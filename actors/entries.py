@@ -28,6 +28,7 @@ from .driver import Features
 from .drivers import DRIVER_KINDS
 from .functions.lua.entries import LUA_KINDS
 from .lifecycle import Complaints, ServiceConfig, check_service
+from .stores import STORE_KINDS
 from .supervision import Backoff
 
 
@@ -232,4 +233,5 @@ KINDS: tuple[Kind, ...] = (
     Kind("queue.consumer", ConsumerConfig, _check_consumer),
     Kind("function.python", PythonFunctionConfig, _check_python_function),
     *LUA_KINDS,
+    *STORE_KINDS,
 )

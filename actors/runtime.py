@@ -65,6 +65,8 @@ class Runtime:
         settings: `.noria.yaml`.
         bus: every event of this runtime; `bus.subscribe(sink)`.
         guard: every authorisation of this runtime; `guard.audit(hook)`.
+        policies: every policy that is declared, compiled.
+        stores: every store that is declared, by its ID; what is in them lives as long as the runtime.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Runtime:
         self.bus = Bus()
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
         self._topology = Topology(registry, self.guard, self.bus, consuming=consuming)
+        self.policies = self._topology.policies
+        self.stores = self._topology.stores
         self._supervision: Supervision | None = None
         self._is_stopping = False
         self._changing = threading.RLock()

@@ -20,6 +20,7 @@ from .functions.python import PythonFunctions
 from .handle import Binding
 from .lifecycle import Lifecycle, ServiceConfig
 from .services import DriverActor, Lease, QueueActor
+from .stores import stores_of
 from .supervision import ChildSpec
 from .supervision.restart import needed_by
 
@@ -48,6 +49,7 @@ class Topology:
         self.policies = Policies.from_registry(registry)
         self.drivers = drivers_of(registry)
         self.queues = queues_of(registry, self.drivers, bus)
+        self.stores = stores_of(registry)
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
         self.consumers: dict[str, list[str]] = defaultdict(list)

@@ -5,15 +5,16 @@ Knows: the current context and its guard. Must not know: any module.
 
 from .....security import current_context
 from .....security.errors import AccessDenied
+from .....security.principals import Meta
 
 
-def is_allowed(action: str, resource: str) -> bool:
+def is_allowed(action: str, resource: str, meta: Meta = None) -> bool:
     """The guard's answer, which it counts and shows; without a call nobody is asked."""
     context = current_context()
     if context is None or context.guard is None:
         return True
     try:
-        context.guard.require(context.principal, context.scope, action, resource)
+        context.guard.require(context.principal, context.scope, action, resource, meta)
     except AccessDenied:
         return False
     return True
