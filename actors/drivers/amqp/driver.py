@@ -25,7 +25,7 @@ from .options import AmqpConsumerOptions, AmqpQueueOptions
 if TYPE_CHECKING:
     from .session import Session
 
-# What a frame needs besides the headers.
+# What a frame needs besides the headers, and our own of a copy.
 FRAME_RESERVE = 2048
 
 
@@ -131,16 +131,12 @@ class AmqpDriver(Driver):
         raise QueueFull(queue, accepted=accepted, timeout=timeout)
 
     def _letter(self, queue: DeclaredQueue, message: Message) -> Letter:
-        size = sum(
-            len(name) + len(value) for name, value in message.headers.items() if isinstance(value, str)
-        )
-        most = self.config.frame_size - FRAME_RESERVE
-        if 3 * size > most and size > most // 3:
-            raise BodyRefused(
-                queue.name, f"its headers do not fit into a frame of {self.config.frame_size} bytes"
-            )
         content_type = self._content_types.get(queue.name, "")
-        return letter_of(message, content_type=content_type, expiration=queue.expiration)
+        letter = letter_of(message, content_type=content_type, expiration=queue.expiration)
+        if letter.header_size > self.config.frame_size - FRAME_RESERVE:
+            problem = f"its headers do not fit into a frame of {self.config.frame_size} bytes"
+            raise BodyRefused(queue.name, problem)
+        return letter
 
     def subscribe(
         self,

@@ -45,6 +45,7 @@ NUMBER_PROPERTIES = {"amqp.priority": "priority", "amqp.delivery_mode": "deliver
 BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-acquired-count")
 LONGEST_SHORT_TEXT = 255
 PERSISTENT = 2
+VALUE_SIZE = 16
 INTEGERS = range(-(2**63), 2**63)
 
 
@@ -54,6 +55,14 @@ class Letter:
 
     properties: dict[str, Any]
     body: bytes
+
+    @property
+    def header_size(self) -> int:
+        """About how many bytes the table takes."""
+        return sum(
+            VALUE_SIZE + len(name) + (len(value.encode()) if isinstance(value, str) else 0)
+            for name, value in self.properties["headers"].items()
+        )
 
 
 def content_type_of(codec: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ...delivery import Delivery, Message
-from ...errors import DriverUnavailable, QueueFull, QueueNotFound
+from ...errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound
 from ..held import HeldSubscription, Settlement, Verb
 from ..io_thread import Request
 from .declared import DeclaredQueue
@@ -38,6 +38,8 @@ SUSPECT_WAIT = 1000
 SUSPECTS_EXPIRY = 600_000
 # Seconds until a copy is sent again that the broker did not take.
 COPY_AGAIN = 0.5
+# Characters of a dead letter's reason that are kept if the whole of it is too much for a frame.
+LONGEST_REASON = 1000
 
 
 @frozen(kw_only=True)
@@ -99,11 +101,24 @@ class AmqpSubscription(HeldSubscription):
         if self.is_closed:
             return True  # it has gone back already, and will be moved when it fails again
         try:
-            self._session.store(queue, [message], 0)
+            self._store(queue, message)
         except (DriverUnavailable, QueueFull, QueueNotFound):
             return False
         self.ack((delivery,))
         return True
+
+    def _store(self, queue: str, message: Message) -> None:
+        try:
+            self._session.store(queue, [message], 0)
+        except BodyRefused:
+            # What is new of a dead letter is why it is one, and that may be as long as an error's text.
+            headers = {
+                name: value[:LONGEST_REASON]
+                if name.startswith("x_dead_letter_") and isinstance(value, str)
+                else value
+                for name, value in message.headers.items()
+            }
+            self._session.store(queue, [Message(message.id, message.body, headers)], 0)
 
     def note_start(self, delivery: Delivery) -> None:
         """Put a copy that counts this run in the place of the delivery."""

@@ -29,12 +29,14 @@ entries:
 """
 HANDLERS = """
 import probe
-from noria.actors import message
+from noria.actors import Reject, message
 
 def handle(body):
     probe.record((body, message().attempt, message().headers))
     if body == "bad":
         raise ValueError("no good")
+    if body == "talkative":
+        raise Reject("no good, " * 50_000)
     if body == "held":
         probe.pass_gate()
 """
@@ -58,6 +60,16 @@ def test_messages_are_handled_and_what_fails_is_dead_lettered(rabbit_server, sta
     assert headers["content_type"] == "application/json"
     [event] = dead.wait(1)
     assert (event.reason, event.attempts) == ("max_attempts", 2)
+    assert runtime.info("app:dead")["ready"] == 1
+
+
+def test_a_reason_too_long_for_a_frame_is_shortened(rabbit_server, start, probe, events):
+    runtime = start(definition(rabbit_server.url, "talkative"), HANDLERS)
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:work", "talkative")
+
+    assert dead.wait(1)[0].reason == "rejected"
     assert runtime.info("app:dead")["ready"] == 1
 
 
