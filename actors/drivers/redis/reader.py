@@ -3,6 +3,7 @@
 Knows: credit, entries, how to wait for more. Must not know: what becomes of a delivery.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,3 +107,5 @@ class Reader:
             reply = self._link.ask((*group, "STREAMS", stream, ">"))
             if reply:
                 self._subscription.deliver_entries(list(entries_of(reply[0][1])))
+                # Lets go of the interpreter: the worker that was just woken comes before our next look.
+                os.sched_yield()
