@@ -8,7 +8,7 @@ import math
 import pickle
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from ....registry import Entry
 from ....security import current_context
@@ -74,10 +74,11 @@ class ProcessPool:
         Raises:
             FunctionBroken: it cannot be loaded.
         """
-        first, self._first = self._first, None
+        first = self._first
         assert first is not None  # noqa: S101  (for the type checker)
         first.wait_ready()
         with self._lock:
+            self._first = None
             self._idle.append(first)
 
     def close(self) -> None:
@@ -229,6 +230,9 @@ class ProcessPool:
             process = self._next_place(context, has_own_clock=has_own_clock)
         if process is None:
             process = self._start_another()
+        if has_own_clock and context.cancelled.is_set():
+            self._give_back(call, process)
+            self._leave_unseen(context)
         now = time.monotonic()
         if has_own_clock:
             context.since = now
@@ -250,11 +254,17 @@ class ProcessPool:
                 if context.cancelled.is_set() or left <= 0:
                     break
                 self._freed.wait(min(left, LONGEST_WAIT))
-        if has_own_clock:
-            _return_unseen(context)
         if self._is_closed or context.cancelled.is_set():
-            raise NoProcess(str(self._entry.id))
+            self._leave_unseen(context)
         raise HandlerTimeout(round(deadline - context.since, 3))
+
+    def _leave_unseen(self, context: HandlerContext) -> NoReturn:
+        """Give a delivery that no handler has seen back as it came."""
+        delivery = context.delivery
+        if context.since == math.inf and delivery is not None and delivery.claim():
+            delivery.started = False
+            delivery.subscription.release((delivery,))
+        raise NoProcess(str(self._entry.id))
 
     def _start_another(self) -> WorkerProcess:
         """In the place that the caller has reserved."""
@@ -267,10 +277,12 @@ class ProcessPool:
                     process.kill()
             process.wait_ready()
         except BaseException:
+            if process is not None:
+                process.kill()
+                process.end()
             with self._lock:
                 self._reserved -= 1
-                if process is not None:
-                    self._processes.discard(process)
+                self._processes -= {process}
                 self._freed.notify_all()
             raise
         return process
@@ -342,11 +354,3 @@ def _packed_answer(ask: Ask, context: HandlerContext) -> bytes:
         return pickle.dumps(reply)
     except Exception as error:
         return pickle.dumps(packed(NotSendable(ask.name, "its result", str(error))))
-
-
-def _return_unseen(context: HandlerContext) -> None:
-    """A delivery that no handler saw goes back as it came."""
-    delivery = context.delivery
-    if delivery is not None and delivery.claim():
-        delivery.started = False
-        delivery.subscription.release((delivery,))

@@ -59,7 +59,6 @@ class Gate:
 def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path / "gate")
     yield made
-    made.open()
     made.close()
 
 
@@ -79,7 +78,7 @@ def load(application: Callable[..., Path], probe: Any) -> Begin:
 
 
 @pytest.fixture
-def run(load: Begin) -> Iterator[Begin]:
+def run(load: Begin, gate: Gate) -> Iterator[Begin]:
     """As `load`, and started; stopped after the test."""
     started: list[Runtime] = []
 
@@ -90,6 +89,7 @@ def run(load: Begin) -> Iterator[Begin]:
         return runtime
 
     yield begin
+    gate.open()
     for runtime in started:
         runtime.stop()
 

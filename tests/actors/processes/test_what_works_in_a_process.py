@@ -366,6 +366,40 @@ def test_what_cannot_travel_is_refused_and_the_process_lives_on(run, probe):
     assert runtime.call("app:handler", "pid") == pid
 
 
+def test_who_waits_for_a_process_is_shown_as_waiting(run, probe, gate):
+    runtime = run(
+        """
+        from noria.actors import publish
+        def handler(gate):
+            publish("app:told", None)
+            open(gate, "rb", buffering=0).read(1)
+        """,
+        consumer="concurrency: 2",
+    )
+
+    runtime.publish_many("app:tasks", [gate.path] * 2)
+    probe.wait()
+
+    consumer = next(each for each in runtime.tree()["children"] if each["id"] == "app:consumer")
+    # The second message may be on its way from the buffer to its worker.
+    assert (
+        {"handling"}
+        <= {each["figures"]["doing"] for each in consumer["children"]}
+        <= {
+            "handling",
+            "waiting",
+            "idle",
+        }
+    )
+
+
+def test_large_bodies_and_results_travel(run):
+    runtime = run("def handler(text):\n    return text[::-1]")
+    text = "0123456789" * 500_000
+
+    assert runtime.call("app:handler", text) == text[::-1]
+
+
 def test_what_only_the_file_knows_is_refused_as_a_result_and_as_a_body(run, probe):
     runtime = run(
         """
