@@ -133,7 +133,7 @@ class Owners:
         now = self._machine.awake()
         if now < self._last_beat + self._lease / BEATS:
             return False
-        if not store.beat(now):
+        if not store.members.beat(now):
             raise DriverUnavailable(
                 self._driver,
                 f"this process was silent for longer than its lease ({self._lease:g} s), and others have taken over"
@@ -143,9 +143,9 @@ class Owners:
         return True
 
     def _read(self, store: Store) -> None:
-        self._others = {row[0]: Other(*row) for row in store.other_owners()}
+        self._others = {row[0]: Other(*row) for row in store.members.other_owners()}
         self._consumers = {}
-        for queue, owner, _count, credit in store.other_consumers():
+        for queue, owner, _count, credit in store.members.other_consumers():
             self._consumers.setdefault(queue, {})[owner] = credit
 
     def _bury(self, store: Store) -> None:

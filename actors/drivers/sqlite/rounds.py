@@ -20,7 +20,8 @@ from ..held import Settlement, Verb
 from .clock import DatabaseClock
 from .database import is_full
 from .owners import Owners
-from .store import QueueRow, Store
+from .rows import QueueRow
+from .store import Store
 from .subscription import Consumers, SqliteSubscription
 from .tasks import Publish, Task
 
@@ -151,7 +152,7 @@ class Rounds:
     def _transact(self, done: Round) -> None:
         store = self._store
         if self._owners.attend(store):
-            store.write_clock(self._clock.mark())
+            store.members.write_clock(self._clock.mark())
         for _subscription, settlements in done.settled:
             self._settle(settlements)
         store.end_delays(MOST_AT_ONCE)
@@ -185,7 +186,7 @@ class Rounds:
     def _tell_others_of_consumers(self, consumers: Mapping[int, Sequence[SqliteSubscription]]) -> None:
         for queue in consumers.keys() | self._told.keys():
             some = consumers.get(queue, ())
-            self._store.set_consumers(queue, len(some), sum(each.limit for each in some))
+            self._store.members.set_consumers(queue, len(some), sum(each.limit for each in some))
 
     def _claim(self, done: Round, consumers: Mapping[int, Sequence[SqliteSubscription]]) -> None:
         for queue, subscriptions in consumers.items():

@@ -7,58 +7,17 @@ settle it. The figures of a queue are kept in its row, and written with everythi
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Any
 
 import attrs
-from attrs import define
 
-from .clock import ClockMark, DatabaseClock
+from .clock import DatabaseClock
 from .database import is_locked
+from .members import Members
+from .rows import Fresh, QueueRow, Record, by_queue, chunks
 from .schema import COUNT_BITS
-
-# One statement for many rows costs less than one each, above all because the interpreter's lock changes hands with
-# every statement. These sizes are few, so that the statements stay prepared.
-SIZES = (256, 64, 16, 4, 1)
-
-# position, attempts, suspect, published, id, headers, body
-Record = tuple[int, int, int, int, str, str, bytes]
-# position, published, id, headers, body
-Fresh = tuple[int, int, str, str, bytes]
-
-
-@define(eq=False)
-class QueueRow:
-    """A queue; the positions are explained in schema.py."""
-
-    number: int
-    name: str
-    next: int
-    head: int
-    top: int
-    ready: int
-    in_flight: int
-    delayed: int
-    max_length: int
-    message_ttl: int
-
-    @property
-    def start(self) -> int:
-        """Its first possible position."""
-        return self.number << COUNT_BITS
-
-    @property
-    def end(self) -> int:
-        """Behind its last possible position."""
-        return (self.number + 1) << COUNT_BITS
-
-    def room(self, count: int) -> int:
-        """How many of so many messages may come in."""
-        return (
-            count if not self.max_length else max(0, min(count, self.max_length - self.ready - self.delayed))
-        )
-
 
 _COLUMNS = ", ".join(field.name for field in attrs.fields(QueueRow))
 _WRITTEN = tuple(field.name for field in attrs.fields(QueueRow) if field.name not in ("number", "name"))
@@ -77,6 +36,7 @@ class Store:
         self._connection = connection
         self._execute = connection.execute
         self._clock = clock
+        self.members = Members(connection)
         self._rows: dict[int, QueueRow] = {}
         self._before: dict[int, tuple[Any, ...]] = {}
         self._numbers: dict[str, int] = {}
@@ -227,7 +187,7 @@ class Store:
             self._fresh[number] = []
 
     def _write(self, fresh: Sequence[Fresh], owner: int) -> None:
-        for first, size in _chunks(len(fresh)):
+        for first, size in chunks(len(fresh)):
             rows = ", ".join([f"(?, {owner}, 0, 0, 0, ?, ?, ?, ?)"] * size)
             statement = f"INSERT INTO messages VALUES {rows}"  # noqa: S608  (one number and question marks)
             self._execute(statement, tuple(chain.from_iterable(fresh[first : first + size])))
@@ -238,7 +198,7 @@ class Store:
 
     def release(self, positions: Sequence[int]) -> None:
         """Back to where they were."""
-        for number, group in _by_queue(positions).items():
+        for number, group in by_queue(positions).items():
             row = self.queue(number)
             changed = self._change(
                 "UPDATE messages SET owner = 0, started = 0 WHERE owner = ? AND position IN", group
@@ -357,26 +317,11 @@ class Store:
 
     def join(self, pid: int, boot: str, beat: float, lease: float) -> None:
         """Become an owner."""
-        cursor = self._execute(
-            "INSERT INTO owners (pid, boot, beat, lease) VALUES (?, ?, ?, ?)", (pid, boot, beat, lease)
-        )
-        self.owner = cursor.lastrowid or 0
-
-    def beat(self, beat: float) -> bool:
-        """We live; False if somebody thought otherwise, and has taken over what was ours."""
-        cursor = self._execute("UPDATE owners SET beat = ? WHERE number = ?", (beat, self.owner))
-        return cursor.rowcount == 1
-
-    def other_owners(self) -> list[tuple[int, str, float, float]]:
-        """Number, boot, beat and lease of all others."""
-        return self._execute(
-            "SELECT number, boot, beat, lease FROM owners WHERE number != ?", (self.owner,)
-        ).fetchall()
+        self.owner = self.members.join(pid, boot, beat, lease)
 
     def forget_owner(self, owner: int) -> None:
         """It has left, or is dead: what it had in flight is ready again, under suspicion."""
-        self._execute("DELETE FROM owners WHERE number = ?", (owner,))
-        self._execute("DELETE FROM consumers WHERE owner = ?", (owner,))
+        self.members.forget(owner)
         holding = self._execute("SELECT number FROM queues WHERE in_flight > 0").fetchall()
         for (number,) in holding:
             self._take_over(self.queue(number), owner)
@@ -395,38 +340,11 @@ class Store:
         row.in_flight -= returned
         row.ready += returned
 
-    def set_consumers(self, queue: int, count: int, credit: int) -> None:
-        """Let other processes know how many of us take from a queue."""
-        if count:
-            self._execute("REPLACE INTO consumers VALUES (?, ?, ?, ?)", (queue, self.owner, count, credit))
-        else:
-            self._execute("DELETE FROM consumers WHERE queue = ? AND owner = ?", (queue, self.owner))
-
-    def other_consumers(self) -> list[tuple[int, int, int, int]]:
-        """Queue, owner, count and credit of the consumers in all other processes."""
-        return self._execute(
-            "SELECT queue, owner, count, credit FROM consumers WHERE owner != ?", (self.owner,)
-        ).fetchall()
-
-    def read_clock(self) -> ClockMark | None:
-        """What was remembered last."""
-        found = self._execute('SELECT boot, "offset", wall, time FROM clock').fetchone()
-        if found is None:
-            return None
-        boot, offset, wall, time = found
-        return ClockMark(boot=boot, offset=offset, wall=wall, time=time)
-
-    def write_clock(self, mark: ClockMark) -> None:
-        """Remember the time."""
-        self._execute(
-            "REPLACE INTO clock VALUES (1, ?, ?, ?, ?)", (mark.boot, mark.offset, mark.wall, mark.time)
-        )
-
     # ---- helpers -------------------------------------------------------------------------------------
 
     def _for_each_queue(self, statement: str, positions: Sequence[int]) -> int:
         total = 0
-        for number, group in _by_queue(positions).items():
+        for number, group in by_queue(positions).items():
             changed = self._change(statement, group)
             self.queue(number).in_flight -= changed
             total += changed
@@ -434,7 +352,7 @@ class Store:
 
     def _change(self, statement: str, positions: Sequence[int]) -> int:
         changed = 0
-        for first, size in _chunks(len(positions)):
+        for first, size in chunks(len(positions)):
             marks = ", ".join("?" * size)
             values = (self.owner, *positions[first : first + size])
             changed += self._execute(f"{statement} ({marks})", values).rowcount
@@ -452,19 +370,3 @@ def _written(row: QueueRow) -> tuple[Any, ...]:
         row.max_length,
         row.message_ttl,
     )
-
-
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
-    """First and size of pieces that make up `count`."""
-    first = 0
-    for size in SIZES:
-        while count - first >= size:
-            yield first, size
-            first += size
-
-
-def _by_queue(positions: Sequence[int]) -> dict[int, list[int]]:
-    groups: dict[int, list[int]] = {}
-    for position in positions:
-        groups.setdefault(position >> COUNT_BITS, []).append(position)
-    return groups

@@ -11,7 +11,7 @@ from typing import Any
 from ...delivery import Delivery, Message
 from ...errors import DriverUnavailable
 from ..held import HeldSubscription
-from .store import QueueRow, Record
+from .rows import QueueRow, Record
 from .tasks import Move, NoteStart, Task
 
 

@@ -16,7 +16,8 @@ from ...delivery import Message
 from ...driver import QueueDeclaration, QueueInfo, StoredMessage
 from ...errors import QueueFull, QueueNotFound
 from ..io_thread import Request
-from .store import QueueRow, Store
+from .rows import QueueRow
+from .store import Store
 
 
 class Task(Request):
@@ -213,7 +214,7 @@ class Info(Question):
         """All of one moment."""
         row = known_queue(store, self._queue)
         theirs = sum(
-            count for queue, _owner, count, _credit in store.other_consumers() if queue == row.number
+            count for queue, _owner, count, _credit in store.members.other_consumers() if queue == row.number
         )
         return QueueInfo(
             ready=row.ready,
