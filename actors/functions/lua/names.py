@@ -131,6 +131,7 @@ class _Reader:
     _read: dict[str, int] = field(factory=dict)
     _assigned: set[str] = field(factory=set)
     _required: list[tuple[int, str]] = field(factory=list)
+    _last_return: int = -1
 
     def names(self) -> Names:
         while self._at < len(self._tokens):
@@ -204,6 +205,8 @@ class _Reader:
                 names = self._scopes[-1].names
                 self._close()
                 self._declare(names)
+            case "return" if len(self._scopes) == 1:
+                self._last_return = self._at - 1
             case "goto":
                 self._at += 1
 
@@ -279,7 +282,7 @@ class _Reader:
 
     def _export(self) -> str:
         """What the text returns at its end: `nothing`, a `table` that can be read, or `anything`."""
-        last = max((at for at, token in enumerate(self._tokens) if token.text == "return"), default=-1)
+        last = self._last_return
         if last < 0:
             return "nothing"
         first = self._text(last + 1)

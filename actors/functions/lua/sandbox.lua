@@ -505,9 +505,20 @@ local function compile(text, name)
   return raw_load(text, name, "t", _G)
 end
 
+local loader_of
+
+-- Who asks decides what a name means: a library has modules and imports of its own. So each chunk begins with a
+-- `require` of its own, in front of its first line.
+local function compile_scoped(text, name)
+  local chunk, problem = compile("local require = ... " .. text, name)
+  return chunk and function()
+    return chunk(loader_of(scopes[name] or own))
+  end, problem
+end
+
 local function load_library(key)
   local source = sources[key]
-  local chunk, problem = compile(source.text, source.name)
+  local chunk, problem = compile_scoped(source.text, source.name)
   if not chunk then
     error(problem, 0)
   end
@@ -519,22 +530,18 @@ local function load_library(key)
   return found
 end
 
--- Who asks decides what a name means: a library has modules and imports of its own.
-local function scope_of_caller()
-  local caller = getinfo(3, "S")
-  return caller and not getinfo(2, "t").istailcall and scopes[caller.source] or own
-end
-
-function require(name)
-  local key = scope_of_caller()[name]
-  if key == nil then
-    error("module not found: " .. tostring(name) .. " (it is not listed in modules or imports)", 2)
+function loader_of(names)
+  return function(name)
+    local key = names[name]
+    if key == nil then
+      error("module not found: " .. tostring(name) .. " (it is not listed in modules or imports)", 2)
+    end
+    local found = loaded[key]
+    if found ~= nil then
+      return found
+    end
+    return (load_library(key))
   end
-  local found = loaded[key]
-  if found ~= nil then
-    return found
-  end
-  return (load_library(key))
 end
 
 local function install(name, text, functions, is_global)
@@ -565,7 +572,12 @@ local function scope(name, names)
   scopes[name] = keys
   if next(own) == nil then
     own = keys
+    require = loader_of(own)
   end
+end
+
+if options.hooks and jit then
+  jit.off() -- compiled code calls no hooks
 end
 
 local KEPT = {}
@@ -695,7 +707,7 @@ return {
   provide = provide,
   scope = scope,
   start = function(text, name)
-    local chunk, problem = compile(text, name)
+    local chunk, problem = compile_scoped(text, name)
     if not chunk then
       return failure(problem)
     end

@@ -16,11 +16,12 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING,
 
 def write(level: str, text: Any, fields: Mapping[str, Any], *, location: str, name: str = "") -> None:
     """One record, with what the formatters of `noria.actors.observability` expect in `fields`."""
-    logger = logging.getLogger(f"noria.lua.{name}" if name else "noria.lua")
+    # One logger for all: Python keeps every logger for ever, and the names come from scripts.
+    logger = logging.getLogger("noria.lua")
     number = LEVELS[level]
     if not logger.isEnabledFor(number):
         return
-    added = {**fields, "location": location}
+    added = {**fields, **({"named": name} if name else {}), "location": location}
     context = current_context()
     if isinstance(context, HandlerContext) and context.delivery is not None:
         added["message"] = context.delivery.message.id
