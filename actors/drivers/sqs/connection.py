@@ -24,6 +24,8 @@ from .tools import Tools
 SENDERS, SETTLERS, RECEIVERS = 8, 4, 8
 # How long a closing driver waits for its last settlements.
 LAST_ROUND = 4.0
+# And how long for a poll that takes what has just been given back: it answers at once, and gives it back in its turn.
+LAST_POLL = 2.0
 
 Store = Callable[[Delivery, str, Message], bool]
 
@@ -148,6 +150,8 @@ class Connection:
         for outbox in tuple(self._outboxes.values()):
             outbox.close(DriverUnavailable(self._driver, "closed"))
         self._settler.stop(LAST_ROUND)
+        for poller in tuple(self._pollers.values()):
+            poller.join_if_it_may_hold(LAST_POLL)
         self._let_go()
 
     # ---- ending --------------------------------------------------------------------------------------

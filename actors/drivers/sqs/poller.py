@@ -88,6 +88,14 @@ class Poller:
                 self._thread.start()
         self._thread.stop(0)
 
+    def join_if_it_may_hold(self, timeout: float) -> None:
+        """After `stop`: wait for the poll that is under way, if this process has given back what it may now bring.
+
+        Else a process that ends would take along what it has just released, until its visibility is over.
+        """
+        if self._queue.has_given_back:
+            self._thread.stop(timeout)
+
     # ---- taking --------------------------------------------------------------------------------------
 
     def _ended(self, error: BaseException | None) -> None:

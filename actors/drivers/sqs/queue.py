@@ -66,6 +66,7 @@ class SqsQueue:
     Attributes:
         options: what its entry says.
         facts: what SQS says.
+        has_given_back: this process has made some of its messages visible again.
     """
 
     def __init__(self, declaration: QueueDeclaration, facts: Facts) -> None:
@@ -73,6 +74,7 @@ class SqsQueue:
         self.is_fifo = self.name.endswith(".fifo")
         self.options = options_of(declaration)
         self.facts = facts
+        self.has_given_back = False
         self._hidden: dict[str, Hidden] = {}
         self._tidy_at = TIDY_AT
         self._lock = threading.Lock()

@@ -167,6 +167,8 @@ class Settler:
             task.is_tried = True
             if delay:
                 task.owner.queue.note_hidden(task.lease, delay)
+            else:
+                task.owner.queue.has_given_back = True
         failures = self._tools.client.hide(url, [task.lease.handle for task in batch], delays)
         return (number for number, failure in failures.items() if not failure.is_final)
 

@@ -493,3 +493,20 @@ def test_a_throttled_poll_waits_a_little_and_goes_on(make_driver, monkeypatch):
 
     assert receiver.take_one().message.body == b"x"
     assert refusals == []
+
+
+def test_what_a_closing_driver_gives_back_is_there_for_others_although_its_own_poll_takes_it(make_driver):
+    """Its long poll is still open when it releases what it held, and brings just that."""
+    name = new_name()
+    leaving, staying = make_driver(consumers={}), make_driver(consumers={})
+    for driver in (leaving, staying):
+        driver.declare(QueueDeclaration(name=name))
+    receiver = Receiver()
+    leaving.subscribe(name, consumer="c", credit=10, deliver=receiver)
+    leaving.publish(name, [Message(new_message_id(), b"held", {})], PATIENCE)
+    receiver.take(1)
+
+    leaving.close()
+
+    info = staying.info(name)
+    assert (info.ready, info.in_flight) == (1, 0)
