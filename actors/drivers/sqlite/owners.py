@@ -17,6 +17,7 @@ from ...errors import DriverUnavailable
 from .bell import Answer, Bell, look, ring
 from .clock import MachineClock
 from .store import Store
+from .turnstile import Turnstile
 
 # How often we look whether others have died, where there are others.
 LOOK_EVERY = 1.0
@@ -59,6 +60,7 @@ class Owners:
         self._machine = machine
         self._rung = rung
         self._bell: Bell | None = None
+        self._turnstile: Turnstile | None = None
         self._others: dict[int, Other] = {}
         self._consumers: dict[int, dict[int, int]] = {}
         self._version = -1
@@ -70,6 +72,8 @@ class Owners:
         self._last_beat = self._machine.awake()
         store.join(os.getpid(), self._machine.boot, self._last_beat, self._lease)
         self._bell = Bell(self._bell_of(store.owner), self._rung)
+        # SQLite does not lock this one, and everybody who has the database open has it.
+        self._turnstile = Turnstile(self._path.with_name(f"{self._path.name}-wal"))
 
     def leave(self, store: Store) -> None:
         """Be one no more; what we hold goes back."""
@@ -77,11 +81,24 @@ class Owners:
 
     def hang_up(self, *, has_left: bool) -> None:
         """Stop to listen. After `leave` nobody looks for our bell any more."""
+        if self._turnstile is not None:
+            self._turnstile.close()
+            self._turnstile = None
         if self._bell is not None:
             self._bell.close()
             if has_left:
                 self._bell.path.unlink(missing_ok=True)
             self._bell = None
+
+    def begin(self, store: Store) -> bool:
+        """Begin to write when it is our turn; False if the database is locked."""
+        if not self._others or self._turnstile is None:
+            return store.begin()
+        self._turnstile.enter()
+        try:
+            return store.begin()
+        finally:
+            self._turnstile.leave()
 
     def attend(self, store: Store) -> bool:
         """Give a sign of life when it is time, and bury who has died; True if there was a sign.

@@ -95,7 +95,7 @@ class Rounds:
         `check` raises what has to keep it from being committed.
         """
         store = self._store
-        if not store.begin():
+        if not self._owners.begin(store):
             return None
         done = self._gather()
         while True:
