@@ -800,7 +800,7 @@ def test_a_stop_waits_no_longer_than_its_timeout_and_says_who_did_not_finish(run
 HEADING = "a heading"
 HEAD = "the head of a table; its rows are cited"
 LINK = "leads to another page of the user's manual"
-LUA = "Lua code; tests/seed shows the same in Python, and Lua handlers come later"
+LUA = "Lua code; test_lua_on_the_page.py runs it, and this file shows the same in Python"
 LEFT_OUT = {
     "Queue": HEADING,
     "Architecture": HEADING,

@@ -205,10 +205,14 @@ class _Reader:
                 names = self._scopes[-1].names
                 self._close()
                 self._declare(names)
-            case "return" if len(self._scopes) == 1:
-                self._last_return = self._at - 1
-            case "goto":
-                self._at += 1
+            case _:
+                self._jump(word)
+
+    def _jump(self, word: str) -> None:
+        if word == "return" and len(self._scopes) == 1:
+            self._last_return = self._at - 1
+        elif word == "goto":
+            self._at += 1
 
     def _close(self) -> None:
         if len(self._scopes) > 1:
