@@ -1,6 +1,8 @@
 """A handler that crashes or hangs harms its own message and nothing else; no process outlives its runtime."""
 
+import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -69,6 +71,38 @@ def test_a_crashing_handler_loses_no_message_and_its_attempts_are_exact(run, pro
     assert all(f"ended with exit code {event.attempt}" in event.error for event in failed.records)
     assert figures(runtime)["acked"] == 27
     assert runtime.info("app:dead")["message_count"] == 3
+
+
+def test_killing_children_at_random_loses_no_message(run, probe, events):
+    """Whoever is told of a message kills, now and then, the process that told it: before its ack, or after, or idle."""
+    runtime = run(
+        """
+        import os
+        from noria.actors import publish
+        def handler(n):
+            publish("app:told", [n, os.getpid()])
+        """,
+        consumer="concurrency: 2",
+        size=2,
+    )
+    failed = events(runtime, MessageFailed)
+    chance = random.Random(7)
+    runtime.publish_many("app:tasks", range(300))
+
+    told = kills = 0
+    while told < 250:
+        told += chance.randint(1, 20)
+        _, pid = probe.wait(told)[-1]
+        with contextlib.suppress(ProcessLookupError):  # it was killed before, and this is what it said last
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+    runtime.wait_idle(60)
+
+    numbers = [n for n, _ in probe.records]
+    assert set(numbers) == set(range(300))
+    assert len(numbers) - 300 <= len(failed.records) <= kills
+    assert figures(runtime)["acked"] == 300
+    assert all("SIGKILL" in event.error for event in failed.records)
 
 
 def test_a_crash_leaves_the_call_beside_it_alone(run, gate, probe):
