@@ -5,11 +5,12 @@ To add one: write `name.py` with a `MODULE`, its Lua half in `name.lua` if it ne
 
 from typing import Final
 
-from . import context, env, errors, funcs, json, logger, print, queue, uuid  # noqa: A004
+from . import context, env, errors, funcs, json, logger, print, queue, registry, security, store, uuid  # noqa: A004
 from .module import Module
 
 MODULES: Final[dict[str, Module]] = {
-    each.MODULE.name: each.MODULE for each in (context, env, errors, funcs, json, logger, print, queue, uuid)
+    each.MODULE.name: each.MODULE
+    for each in (context, env, errors, funcs, json, logger, print, queue, registry, security, store, uuid)
 }
 
 #: There without being listed, and global.

@@ -84,8 +84,8 @@ def info(id_: str) -> dict[str, Any]:
 
 
 def _key(given: Any) -> str:
-    """The key as policies and the store know it: `:a` is another way to write `a`."""
-    key = given.removeprefix(":") if isinstance(given, str) else ""
+    """The key as policies and the store know it: `:a` is another way to write `a`, as in an ID."""
+    key = given.lstrip(":") if isinstance(given, str) else ""
     if not key:
         raise _invalid("key is required")
     return key
@@ -145,16 +145,14 @@ def _put(id_: str, key: Any, value: Any, options: Mapping[str, Any]) -> Stored:
     wanted = _key(key)
     if value is None:
         raise _invalid("value is required")
-    named = {
-        "ttl": _ttl(options.get("ttl")),
-        "only_if_absent": _flag(options.get("only_if_absent")),
-        "if_version": _version(options.get("if_version")),
-    }
-    if named["only_if_absent"] and named["if_version"] is not None:
+    ttl = _ttl(options.get("ttl"))
+    only_if_absent = _flag(options.get("only_if_absent"))
+    if_version = _version(options.get("if_version"))
+    if only_if_absent and if_version is not None:
         raise _invalid("only_if_absent and if_version exclude each other")
     _require("store.key.set", id_, key=wanted)
     try:
-        return _find(id_).put(wanted, value, **named)
+        return _find(id_).put(wanted, value, ttl=ttl, only_if_absent=only_if_absent, if_version=if_version)
     except KeyTaken as error:
         raise LuaError(str(error), kind=ALREADY_EXISTS, retryable=False) from error
     except VersionChanged as error:
@@ -166,7 +164,7 @@ def _put(id_: str, key: Any, value: Any, options: Mapping[str, Any]) -> Stored:
 def list_(id_: str, options: Any = None) -> dict[str, Any]:
     """Entries in the order of their keys, a page of them."""
     given = _options(options, LIST_OPTIONS)
-    prefix, after = (_text(name, given.get(name)).removeprefix(":") for name in ("prefix", "after"))
+    prefix, after = (_text(name, given.get(name)).lstrip(":") for name in ("prefix", "after"))
     limit = _limit(given.get("limit"))
     _require("store.key.list", id_, prefix=prefix)
     page = _find(id_).list(prefix=prefix, after=after, limit=limit)
