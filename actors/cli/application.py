@@ -152,6 +152,16 @@ def not_started(registry: Registry) -> tuple[Warned, ...]:
     )
 
 
+def undefined(registry: Registry) -> tuple[Warned, ...]:
+    """A warning for each name in a Lua source that is neither defined nor built in."""
+    from ..functions.lua.check import undefined_names
+
+    return tuple(
+        Warned("UndefinedName", str(entry.place("source")), f"{entry.id}: {text}")
+        for entry, text in undefined_names(registry)
+    )
+
+
 def resting(registry: Registry) -> tuple[Entry, ...]:
     """The consumers that do not start with the runtime, nor because a service that does needs them."""
     from ..topology import starts_by_itself

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .application import Application, Invalid, application_options, example, not_started, nothing_below
+from .application import (
+    Application,
+    Invalid,
+    application_options,
+    example,
+    not_started,
+    nothing_below,
+    undefined,
+)
 
 if TYPE_CHECKING:
     from ...registry import Registry
@@ -26,7 +34,8 @@ def command(application: Application) -> int:
     """Check the application directory APP without starting anything.
 
     Prints one line that says what was found and exits 0, or prints every error as file:line:column: message on stderr
-    and exits 2. Warns on stderr of consumers that will not start by themselves. Handler files are parsed, not run.
+    and exits 2. Warns on stderr of consumers that will not start by themselves, and of names in Lua sources that are
+    neither defined nor built in. Handler files are parsed, not run.
     """
     lines: list[str] = []
     registry: Registry | None = None
@@ -43,7 +52,7 @@ def command(application: Application) -> int:
         click.echo(line, err=True)
     if lines or registry is None:
         return 2
-    for warning in not_started(registry):
+    for warning in (*not_started(registry), *undefined(registry)):
         warning.tell()
     click.echo(_found(registry, application.path))
     return 0

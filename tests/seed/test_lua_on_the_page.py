@@ -117,7 +117,7 @@ def test_as_it_stands_the_handler_lacks_a_function_and_says_which(page, tmp_path
     write(tmp_path, page, imports="{}")
 
     with Runtime.load(tmp_path) as runtime:
-        found = list(undefined_names(runtime.registry))
+        found = [text for _, text in undefined_names(runtime.registry)]
         with pytest.raises(LuaError) as caught:
             runtime.call("app.queue:task_handler", {"id": "x"})
 

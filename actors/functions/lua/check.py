@@ -12,7 +12,7 @@ from ....registry.wording import nearest
 from ...lifecycle import Complaints
 from .engines import ENGINES, new_runtime, what_is_missing
 from .entries import LuaFunctionConfig, LuaLibraryConfig
-from .modules import LISTED
+from .modules import ALWAYS, LISTED
 from .names import Names, names_in
 from .script import name_of
 
@@ -74,7 +74,7 @@ def _check_modules(config: LuaFunctionConfig | LuaLibraryConfig) -> Complaints:
 
 
 def _check_required(config: LuaFunctionConfig | LuaLibraryConfig, name: str) -> Complaints:
-    known = {*config.modules, *config.imports, "errors"}
+    known = {*config.modules, *config.imports, *ALWAYS}
     for line, wanted in names_in(config.source).required:
         if wanted not in known:
             listed = (
@@ -91,13 +91,13 @@ def check_method(entry: Entry) -> Complaints:
         yield "method", f"{name_of(entry)} does not define {config.method}"
 
 
-def undefined_names(registry: Registry) -> Iterator[str]:
-    """`handler.lua:9: process_task is neither defined nor built in`, for every function and library."""
+def undefined_names(registry: Registry) -> Iterator[tuple[Entry, str]]:
+    """`handler.lua:9: process_task is neither defined nor built in`, with the function or library it stands in."""
     for entry in registry:
         if entry.kind in {"function.lua", "library.lua"}:
             known = known_globals(entry, registry)
             for line, wanted in names_in(entry.config.source).undefined(known):
-                yield f"{name_of(entry)}:{line}: {wanted} is neither defined nor built in"
+                yield entry, f"{name_of(entry)}:{line}: {wanted} is neither defined nor built in"
 
 
 def known_globals(entry: Entry, registry: Registry) -> frozenset[str]:

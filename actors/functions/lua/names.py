@@ -280,9 +280,13 @@ class _Reader:
         return self._text(at) == "=" and self._scopes[-1].opened not in _BRACKETS
 
     def _note_require(self) -> None:
-        at = self._at + 1 if self._text(self._at) == "(" else self._at
-        if at < len(self._tokens) and self._tokens[at].kind == "string" and "\\" not in self._tokens[at].text:
-            self._required.append((self._tokens[at].line, self._tokens[at].text))
+        is_called = self._text(self._at) == "("
+        at = self._at + 1 if is_called else self._at
+        if at >= len(self._tokens) or self._tokens[at].kind != "string":
+            return
+        wanted = self._tokens[at]
+        if (not is_called or self._text(at + 1) == ")") and "\\" not in wanted.text:
+            self._required.append((wanted.line, wanted.text))
 
     def _export(self) -> str:
         """What the text returns at its end: `nothing`, a `table` that can be read, or `anything`."""

@@ -1,0 +1,236 @@
+"""How a Lua handler ends, what its errors tell, and how long it may go on."""
+
+import textwrap
+
+import pytest
+
+from noria.actors.events import MessageAcked, MessageFailed
+from noria.actors.functions.lua.faults import LuaError, LuaLimit
+
+CONSUMED = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - {name: tasks, kind: queue.queue, driver: memory, redelivery: {initial_delay: 1h, max_delay: 1h}}
+  - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, funcs]}
+  - {name: worker, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true}}
+"""
+
+ACKED = {
+    "nothing": "return",
+    "nil": "return nil",
+    "a value": "return 1",
+    "true": "return true",
+    "nil and nil": "return nil, nil",
+    "nil and false": "return nil, false",
+    "a value and no error": "return 1, nil",
+    "a value and a number": "return 1, 2",
+    "a value and true": "return 1, true",
+    "a function, which nobody asked for": "return print",
+    "a table in itself, likewise": "local t = {} t.t = t return t",
+}
+NACKED = {
+    "an error": "return nil, 'no'",
+    "an error and a value": "return 1, 'no'",
+    "an error object": "return nil, errors.new('no')",
+    "an error of its own kind": "return nil, { code = 'no' }",
+    "false": "return false",
+    "a raised text": "error('no')",
+    "a raised object": "error(errors.new('no'))",
+    "a raised table": "error({ code = 'no' })",
+    "a module that is not listed": "require('js' .. 'on')",
+    "a name that nobody defined": "undefined_function()",
+}
+
+
+@pytest.mark.parametrize("body", ACKED.values(), ids=ACKED)
+def test_what_means_ack(begin, events, body):
+    runtime = begin(CONSUMED, f__lua=f"return function()\n{body}\nend")
+    endings = events(runtime, MessageAcked, MessageFailed)
+
+    runtime.publish("app:tasks", {})
+
+    assert type(endings.wait(1)[0]) is MessageAcked
+
+
+@pytest.mark.parametrize("body", NACKED.values(), ids=NACKED)
+def test_what_means_nack(begin, events, body):
+    runtime = begin(CONSUMED, f__lua=f"return function()\n{body}\nend")
+    endings = events(runtime, MessageAcked, MessageFailed)
+
+    runtime.publish("app:tasks", {})
+
+    assert type(endings.wait(1)[0]) is MessageFailed
+
+
+def test_false_is_a_value_for_who_calls(lua):
+    assert lua("return false")() is False
+
+
+def test_a_message_that_the_handler_settled_stays_settled(begin, events):
+    runtime = begin(
+        CONSUMED,
+        f__lua="""
+        local queue = require("queue")
+        return function()
+          local message = queue.message()
+          assert(message:ack())
+          local again, err = message:nack()
+          error(tostring(again) .. " " .. err:kind() .. " " .. err:message())
+        end
+        """,
+    )
+    failures = events(runtime, MessageFailed)
+
+    runtime.publish("app:tasks", {})
+    runtime.wait_idle(20)
+
+    assert (failures.records, runtime.info("app:tasks")["message_count"]) == ([], 0)
+
+
+def test_an_error_tells_its_file_its_line_and_the_way_there(lua):
+    with pytest.raises(LuaError) as caught:
+        lua("""
+        local function inner() error("it broke") end
+        local function outer() inner() return 1 end
+        return outer() + 1
+        """)()
+
+    assert caught.value.place == "f.lua:3"
+    assert caught.value.message == "it broke"
+    assert caught.value.kind == "Internal"
+    told = str(caught.value)
+    assert told.startswith("f.lua:3: it broke\nstack traceback:\n")
+    assert "f.lua:4: in " in told
+    assert "noria]" not in told
+
+
+def test_an_error_object_keeps_its_fields_on_the_way_to_python(lua):
+    with pytest.raises(LuaError) as caught:
+        lua("""
+        error(errors.new({ message = "taken", kind = errors.CONFLICT, retryable = true, details = { key = "k" } }))
+        """)()
+
+    error = caught.value
+    assert (error.message, error.kind, error.retryable, error.details) == (
+        "taken",
+        "Conflict",
+        True,
+        {"key": "k"},
+    )
+    assert error.place == "f.lua:3"
+
+
+def test_an_error_object_keeps_its_fields_from_function_to_function(begin):
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: outer, kind: function.lua, source: file://outer.lua, modules: [funcs]}
+          - {name: inner, kind: function.lua, source: file://inner.lua}
+        """,
+        outer__lua="""
+        return function()
+          local value, err = require("funcs").call("app:inner")
+          return { tostring(value), err:kind(), err:message(), err:retryable(), err:details().n, errors.is(err, "Timeout") }
+        end
+        """,
+        inner__lua="""
+        return function()
+          return nil, errors.wrap(
+            errors.new({ message = "late", kind = errors.TIMEOUT, retryable = true, details = { n = 1 } }), "inner")
+        end
+        """,
+    )
+
+    assert runtime.call("app:outer") == ["nil", "Timeout", "late", True, 1, True]
+
+
+def test_a_script_that_fails_while_it_loads_fails_each_call(begin):
+    runtime = begin(
+        "namespace: app\nentries:\n  - {name: f, kind: function.lua, source: file://f.lua}\n",
+        f__lua="error('not today')\nreturn function() end",
+    )
+
+    for _ in range(2):
+        with pytest.raises(LuaError, match=r"f\.lua:1: not today"):
+            runtime.call("app:f")
+
+
+def test_a_timeout_ends_lua_that_computes(begin, events):
+    runtime = begin(
+        textwrap.dedent(CONSUMED).replace("func: f,", "func: f, timeout: 50ms,"),
+        f__lua="return function() while true do pcall(function() while true do end end) end end",
+    )
+    failures = events(runtime, MessageFailed)
+
+    runtime.publish("app:tasks", {})
+
+    failures.wait(1)
+    assert runtime.stop().unfinished == ()
+
+
+def test_a_limit_says_where_the_script_was(lua):
+    with pytest.raises(LuaLimit) as caught:
+        lua("while true do end", "limits: {instructions: 100000}")()
+
+    assert str(caught.value).startswith(
+        "f.lua:2: the call was ended: it ran more than 100000 instructions (limits.instructions)"
+    )
+
+
+def test_a_method_is_looked_up_in_the_table_that_the_script_returns(begin):
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: one, kind: function.lua, source: file://f.lua, method: one}
+          - {name: two, kind: function.lua, source: file://f.lua, method: two}
+        """,
+        f__lua="local M = {} function M.one() return 1 end function M.two(a, b) return a + b end return M",
+    )
+
+    assert (runtime.call("app:one"), runtime.call("app:two", 3, 4)) == (1, 7)
+
+
+def test_state_is_kept_between_calls_of_one_thread(begin):
+    runtime = begin(
+        "namespace: app\nentries:\n  - {name: f, kind: function.lua, source: file://f.lua}\n",
+        f__lua="local count = 0 return function() count = count + 1 return count end",
+    )
+
+    assert [runtime.call("app:f") for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_function_that_calls_itself_gets_another_state(begin):
+    runtime = begin(
+        "namespace: app\nentries:\n  - {name: f, kind: function.lua, source: file://f.lua, modules: [funcs]}\n",
+        f__lua="""
+        local funcs = require("funcs")
+        return function(n) return n == 0 and 1 or n * assert(funcs.call("app:f", n - 1)) end
+        """,
+    )
+
+    assert runtime.call("app:f", 5) == 120
+
+
+def test_libraries_have_modules_and_imports_of_their_own(begin):
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: f, kind: function.lua, source: file://f.lua, imports: {help: first}}
+          - {name: first, kind: library.lua, source: file://first.lua, modules: [json], imports: {help: second}}
+          - {name: second, kind: library.lua, source: "return { word = 'second' }"}
+        """,
+        f__lua="""
+        local help = require("help")
+        return function() return { help.text, (pcall(require, "json")) } end
+        """,
+        first__lua="""
+        local json = require("json")
+        return { text = json.encode({ require("help").word }) }
+        """,
+    )
+
+    assert runtime.call("app:f") == ['["second"]', False]
