@@ -12,6 +12,7 @@ local error, type, next, pairs, select, tostring = error, type, next, pairs, sel
 local raw_pcall, raw_xpcall, raw_setmetatable, raw_getmetatable = pcall, xpcall, setmetatable, getmetatable
 local raw_load, rawget, rawset, collectgarbage = load, rawget, rawset, collectgarbage
 local raw_create, raw_resume, raw_close = coroutine.create, coroutine.resume, coroutine.close
+local raw_yield = coroutine.yield
 local raw_rep, raw_move = string.rep, table.move
 local byte, concat, find, gsub = string.byte, table.concat, string.find, string.gsub
 local unpack = table.unpack or unpack
@@ -35,6 +36,7 @@ local dead -- why the call is over, once it is
 local used, next_poll = 0, POLL
 
 local trace -- where the call failed
+local task_problem -- the error of the spawned task that failed it
 
 local function die(reason)
   dead = reason
@@ -133,8 +135,23 @@ function coroutine.create(f)
   return thread
 end
 
+local WAITING = {} -- what a spawned task yields when it waits (modules/tasks.lua)
+local is_task = raw_setmetatable({}, { __mode = "k" })
+
+-- A task that waits inside a coroutine of its own waits as a whole, and goes on there.
+local function passed_on(thread, ok, ...)
+  if ok and (...) == WAITING then
+    raw_yield(WAITING)
+    return passed_on(thread, raw_resume(thread))
+  end
+  return checked(ok, ...)
+end
+
 function coroutine.resume(thread, ...)
-  return checked(raw_resume(thread, ...))
+  if is_task[thread] then
+    return false, "cannot resume a spawned task"
+  end
+  return passed_on(thread, raw_resume(thread, ...))
 end
 
 local function resumed(ok, ...)
@@ -156,6 +173,9 @@ end
 
 if raw_close then
   function coroutine.close(thread)
+    if is_task[thread] then
+      error("cannot close a spawned task", 2)
+    end
     return checked(raw_close(thread))
   end
 end
@@ -483,7 +503,55 @@ local function where(level)
   return info and info.currentline or 0
 end
 
-local kit = { fault = make_fault, is_fault = function(value)
+-- What modules/tasks.lua is made of; it fills in the rest.
+local tasks = { WAITING = WAITING, forget = nothing }
+
+local function note(problem)
+  if not dead and problem ~= OUT_OF_MEMORY then
+    trace = traceback("", 2)
+  end
+  return problem
+end
+
+function tasks.create(f)
+  local thread = create(function()
+    local ok, problem = raw_xpcall(f, note)
+    if not ok then
+      error(problem, 0)
+    end
+  end)
+  is_task[thread] = true
+  return thread
+end
+
+function tasks.resume(thread)
+  return raw_resume(thread)
+end
+
+function tasks.yield()
+  return raw_yield(WAITING)
+end
+
+-- Whoever catches errors must not catch this one: it is the call's, not his.
+function tasks.fail(problem)
+  if not dead and problem == OUT_OF_MEMORY then
+    die("memory")
+  elseif not dead then
+    dead, task_problem = "task", problem
+  end
+  error(dead, 0)
+end
+
+-- The call ends here if it was cancelled or its time is up.
+function tasks.check()
+  if dead then
+    error(dead, 0)
+  elseif poll() then
+    die("cancelled")
+  end
+end
+
+local kit = { tasks = tasks, fault = make_fault, is_fault = function(value)
   return faults[value] ~= nil
 end, fields_of = function(value)
   return faults[value]
@@ -619,15 +687,8 @@ raw_setmetatable(_G, {
 
 local exports
 
-local function note(problem)
-  if not dead and problem ~= OUT_OF_MEMORY then
-    trace = traceback("", 2)
-  end
-  return problem
-end
-
 local function begin()
-  dead, used, next_poll, trace = nil, 0, POLL, nil
+  dead, used, next_poll, trace, task_problem = nil, 0, POLL, nil, nil
   if options.hooks then
     sethook(hook, "", STEP)
   end
@@ -659,7 +720,9 @@ end
 
 -- What a failed call tells. Describing an error may run a script's code (__tostring): within limits of its own.
 local function failure(problem)
-  if problem == OUT_OF_MEMORY then
+  if dead == "task" then
+    dead, problem = nil, task_problem
+  elseif problem == OUT_OF_MEMORY then
     dead = dead or "memory"
   end
   if dead then
@@ -681,6 +744,7 @@ end
 
 local function finished(ok, ending, codes, value)
   stop()
+  tasks.forget()
   if dead or not ok then
     return failure(ending)
   end

@@ -12,7 +12,7 @@ from ....security import current_context
 from ...handle import HandlerContext
 from .engines import Engine, new_runtime
 from .faults import LuaError, LuaLimit, fault_of
-from .modules import ALWAYS, MODULES
+from .modules import ALWAYS, BENEATH, MODULES
 from .modules.module import Surroundings, script_of
 from .script import Chunk, Script
 from .values import DEEPEST, Flattener, plain
@@ -54,7 +54,7 @@ class LuaState:
         self._doors: Mapping[bytes, Any] = dict(
             self._lua.execute(SANDBOX, self._table(host), self._table(options), name=b"=[noria]").items()
         )
-        for name in dict.fromkeys((*ALWAYS, *script.modules)):
+        for name in dict.fromkeys((*BENEATH, *ALWAYS, *script.modules)):
             self._install(name, surroundings)
         self._provide(script)
 

@@ -5,16 +5,37 @@ To add one: write `name.py` with a `MODULE`, its Lua half in `name.lua` if it ne
 
 from typing import Final
 
-from . import context, env, errors, funcs, json, logger, print, queue, registry, security, store, uuid  # noqa: A004
+from . import (
+    channel,
+    context,
+    coroutine,
+    env,
+    errors,
+    funcs,
+    json,
+    logger,
+    print,  # noqa: A004
+    queue,
+    registry,
+    security,
+    store,
+    tasks,
+    uuid,
+)
 from .module import Module
 
-MODULES: Final[dict[str, Module]] = {
-    each.MODULE.name: each.MODULE
-    for each in (context, env, errors, funcs, json, logger, print, queue, registry, security, store, uuid)
-}
+_ALL: Final = (
+    *(channel, context, coroutine, env, errors, funcs, json, logger, print, queue, registry),
+    *(security, store, tasks, uuid),
+)
+
+MODULES: Final[dict[str, Module]] = {each.MODULE.name: each.MODULE for each in _ALL}
+
+#: What other modules are made of, and no script sees.
+BENEATH: Final = ("tasks",)
 
 #: There without being listed, and global.
-ALWAYS: Final = ("errors", "print")
+ALWAYS: Final = ("channel", "coroutine", "errors", "print")
 
 #: What an entry may list.
-LISTED: Final = tuple(sorted(set(MODULES) - {"print"}))
+LISTED: Final = tuple(sorted(set(MODULES) - {*BENEATH, "print"}))
