@@ -477,6 +477,14 @@ local function sent(target, ...)
   return landed(target(...))
 end
 
+-- What is no plain data cannot be sent: that is an answer like any other.
+local function offered(target, is_flat, ...)
+  if is_flat then
+    return sent(target, ...)
+  end
+  return false, (...)
+end
+
 local function settle(ok, value)
   if ok then
     return value, nil
@@ -487,7 +495,7 @@ end
 -- A Python function for scripts: returns value, nil or nil, error.
 local function bridge(target)
   return function(...)
-    return settle(sent(target, flat(select("#", ...), ...)))
+    return settle(offered(target, pcall(flat, select("#", ...), ...)))
   end
 end
 

@@ -4,6 +4,7 @@ Knows: how calls and data cross, and when a call must end. Must not know: entrie
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,12 @@ class LuaState:
 
     def _bridge(self, target: Callable[..., Any]) -> Callable[..., Any]:
         """A function of a module as the sandbox calls it: it never raises, and only plain data crosses."""
+        most = _most_arguments(target)
 
         def cross(codes: bytes | None = None, *values: Any) -> tuple[Any, ...]:
             try:
                 arguments = plain(codes, values if codes is None else values[0].values())
-                return (True, *self._flat(target(*arguments)))
+                return (True, *self._flat(target(*arguments[:most])))
             except Exception as error:
                 return (False, *self._flat_fault(fault_of(error)))
             except BaseException as error:  # it goes on where the call began, past all of the script
@@ -167,6 +169,16 @@ class LuaState:
 
 def _chunk_name(chunk: Chunk) -> bytes:
     return b"@" + chunk.name.encode()
+
+
+def _most_arguments(target: Callable[..., Any]) -> int | None:
+    """How many arguments a function takes: Lua ignores what is too much, and `f(g())` passes on all that `g` gives."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:  # some that are written in C do not tell
+        return None
+    is_open = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
+    return None if is_open else len(parameters)
 
 
 def _must_end() -> bool | None:

@@ -1,5 +1,5 @@
-local host = ...
-local type = type
+local host, kit = ...
+local type, fault = type, kit.fault
 
 -- A body is decoded before a handler gets it, and handlers of the older kind decode it again.
 local function decode(text)
@@ -9,4 +9,12 @@ local function decode(text)
   return host.decode(text)
 end
 
-return { encode = host.encode, decode = decode }
+local function encode(value)
+  local text, problem = host.encode(value)
+  if problem then
+    return nil, fault({ kind = "Internal", message = problem:message(), retryable = false })
+  end
+  return text, nil
+end
+
+return { encode = encode, decode = decode }
