@@ -13,7 +13,7 @@ import attrs
 import pytest
 import yaml
 
-from noria.actors import DrainReport, Runtime, driver, entries, lifecycle
+from noria.actors import DrainReport, Runtime, driver, entries, lifecycle, stores
 from noria.actors.driver import Driver, Subscription
 from noria.actors.drivers import DRIVER_KINDS, memory
 from noria.actors.settings import Settings
@@ -72,6 +72,7 @@ TABLES = [
     ("queue.consumer", "", entries.ConsumerConfig),
     ("function.python", "", entries.PythonFunctionConfig),
     ("pool", "", entries.PoolConfig),
+    ("store.memory", "", stores.MemoryStoreConfig),
     ("lifecycle", "", lifecycle.Lifecycle),
     ("lifecycle", "`restart`, for a service", lifecycle.RestartConfig),
     ("Attempts and redelivery", "", entries.RedeliveryConfig),
