@@ -81,13 +81,17 @@ def test_no_value_that_a_script_can_reach_is_a_python_object(lua, engine):
           end
         end
         look(_G, "_G")
-        for _, name in ipairs({ "json", "logger", "queue", "ctx", "funcs", "uuid", "env", "errors" }) do
+        for _, name in ipairs({ "json", "logger", "queue", "ctx", "funcs", "uuid", "env", "errors", "security", "store", "registry" }) do
           look(require(name), name)
         end
+        local security, registry = require("security"), require("registry")
+        look(security.new_actor("a"), "actor"); look(security.new_scope(), "scope")
+        look(registry.snapshot(), "snapshot"); look(registry.history(), "history")
+        look(registry.current_version(), "version"); look(registry.get("app:f"), "entry")
         return bad
         """,
         f"engine: {engine}",
-        modules="json, logger, queue, ctx, funcs, uuid, env",
+        modules="json, logger, queue, ctx, funcs, uuid, env, security, store, registry",
     )
 
     assert found() == []
