@@ -69,6 +69,10 @@ class LuaError(ActorsError):
         where = f"{place}: " if place and not shown.startswith(place) else ""
         super().__init__(f"{where}{shown}" + (f"\nstack traceback:\n{stack}" if stack else ""))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its fields survive a way through pickle, which would else ask `__init__` for a text alone."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     @classmethod
     def raised(cls, problem: Any, traceback: str) -> Self:
         """An error that left a script: a text that begins with its place, or an error object."""
@@ -110,6 +114,12 @@ class LuaError(ActorsError):
             "stack": self.stack,
             "text": self.text,
         }
+
+
+def _restored(cls: type[LuaError], arguments: tuple[Any, ...], fields: Mapping[str, Any]) -> LuaError:
+    error = cls.__new__(cls, *arguments)
+    error.__dict__.update(fields)
+    return error
 
 
 class LuaLimit(LuaError):

@@ -87,13 +87,15 @@ class LuaFunction:
             state = idle.pop()
             with self._lock:
                 self._resting.discard(state)
-            if state.is_usable:
+                is_usable = state.is_usable
+            if is_usable:
                 return state
         limits = self._config.limits
         return LuaState(self._script, self._engine, self._surroundings, limits.instructions, limits.memory)
 
     def _give_back(self, state: LuaState) -> None:
         if not state.is_usable:
+            state.close()
             return
         with self._lock:
             if not self._is_closed:
@@ -106,7 +108,6 @@ class LuaFunction:
         """Close the states that rest; what is in use ends first."""
         with self._lock:
             self._is_closed = True
-            resting = tuple(self._resting)
+            for state in tuple(self._resting):
+                state.close()
             self._resting.clear()
-        for state in resting:
-            state.close()

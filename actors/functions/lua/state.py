@@ -3,11 +3,11 @@
 Knows: how calls and data cross, and when a call must end. Must not know: entries, workers, which thread calls.
 """
 
-import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ....security import current_context
 from ...handle import HandlerContext
@@ -38,7 +38,8 @@ class LuaState:
     """One state with one script. Not thread-safe: whoever calls it has it to itself.
 
     Attributes:
-        is_usable: false once a limit ended a call, or the script itself failed.
+        is_usable: false once a limit ended a call, or the state was closed.
+        interrupt: an exception that is no error, on its way past the script.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class LuaState:
         self._instructions = instructions
         self._memory = memory
         self._flattener = Flattener(engine.largest)
-        self._interrupt: BaseException | None = None
+        self.interrupt: BaseException | None = None
         self._lua: Any = new_runtime(engine)
         options = self._options(engine)
         host = self._host(engine)
@@ -74,14 +75,25 @@ class LuaState:
 
     def _host(self, engine: Engine) -> dict[str, Callable[[], Any]]:
         """What the sandbox calls without arguments: none of it may raise, nor make Lua allocate."""
-        if not engine.limits_memory:
-            return {"poll": _must_end}
-        set_memory = self._lua.set_max_memory
-        return {
-            "poll": _must_end,
-            "lift_limit": functools.partial(set_memory, 0),
-            "set_limit": functools.partial(set_memory, self._memory),
-        }
+        own = weakref.ref(self)
+
+        def guarded(target: Callable[[LuaState], Any]) -> Callable[[], Any]:
+            def call() -> Any:
+                state = own()
+                try:
+                    return None if state is None else target(state)
+                except BaseException as error:  # Ctrl-C, most of all: it goes on where the call began
+                    if state is not None:
+                        state.interrupt = error
+                    return True
+
+            return call
+
+        host = {"poll": guarded(lambda _state: _must_end())}
+        if engine.limits_memory:
+            host["lift_limit"] = guarded(LuaState.lift_limit)
+            host["set_limit"] = guarded(LuaState.set_limit)
+        return host
 
     def _table(self, values: Mapping[str, Any]) -> Any:
         return self._lua.table_from({name.encode(): value for name, value in values.items()})
@@ -103,18 +115,35 @@ class LuaState:
     def _bridge(self, target: Callable[..., Any]) -> Callable[..., Any]:
         """A function of a module as the sandbox calls it: it never raises, and only plain data crosses."""
         most = _most_arguments(target)
+        # Lua holds this function where Python's collector does not look: it must not hold the state in turn.
+        own = weakref.ref(self)
 
         def cross(codes: bytes | None = None, *values: Any) -> tuple[Any, ...]:
-            try:
-                arguments = plain(codes, values if codes is None else values[0].values())
-                return (True, *self._flat(target(*arguments[:most])))
-            except Exception as error:
-                return (False, *self._flat_fault(fault_of(error)))
-            except BaseException as error:  # it goes on where the call began, past all of the script
-                self._interrupt = error
-                return ()
+            state = own()
+            return () if state is None else state.answer(target, most, codes, values)
 
         return cross
+
+    def answer(
+        self, target: Callable[..., Any], most: int | None, codes: bytes | None, values: Sequence[Any]
+    ) -> tuple[Any, ...]:
+        """What the sandbox gets from a module's function: whether it went well, and a flat value or error."""
+        try:
+            arguments = plain(codes, values if codes is None else values[0].values())
+            return (True, *self._flat(target(*arguments[:most])))
+        except Exception as error:
+            return (False, *self._flat_fault(fault_of(error)))
+        except BaseException as error:  # it goes on where the call began, past all of the script
+            self.interrupt = error
+            return ()
+
+    def lift_limit(self) -> None:
+        """Let Python put values into the state: an error of the allocator would jump over Python's own frames."""
+        self._lua.set_max_memory(0)
+
+    def set_limit(self) -> None:
+        """From here on the script's memory is limited."""
+        self._lua.set_max_memory(self._memory)
 
     def _flat(self, *values: Any) -> tuple[Any, ...]:
         codes, scalars = self._flattener.flat(values)
@@ -146,18 +175,19 @@ class LuaState:
             *(answer if isinstance(answer, tuple) else (answer,)),
             *[None] * 3,
         )[:4]
-        if ending == b"dead":
+        if ending == b"dead" or self.interrupt is not None:
             self.is_usable = False
-            self._raise_limit(value.decode(), (traceback or b"").decode(errors="replace"))
+            self._raise_limit(value, (traceback or b"").decode(errors="replace"))
         [made] = plain(codes, [value] if codes is None else value.values())
         if ending == b"raised":
             raise LuaError.raised(made, (traceback or b"").decode(errors="replace"))
         return ending.decode(), made
 
-    def _raise_limit(self, limit: str, traceback: str) -> None:
-        interrupt, self._interrupt = self._interrupt, None
+    def _raise_limit(self, reason: Any, traceback: str) -> NoReturn:
+        interrupt, self.interrupt = self.interrupt, None
         if interrupt is not None:
             raise interrupt
+        limit = reason.decode()
         raise LuaLimit(limit, self._memory if limit == "memory" else self._instructions, traceback)
 
     def close(self) -> None:
