@@ -20,13 +20,14 @@ from . import (
     security,
     store,
     tasks,
+    time,
     uuid,
 )
 from .module import Module
 
 _ALL: Final = (
     *(channel, context, coroutine, env, errors, funcs, json, logger, print, queue, registry),
-    *(security, store, tasks, uuid),
+    *(security, store, tasks, time, uuid),
 )
 
 MODULES: Final[dict[str, Module]] = {each.MODULE.name: each.MODULE for each in _ALL}

@@ -174,6 +174,11 @@ function tasks.stop_timer(timer)
   return false -- it was set by an earlier call, and ended with it
 end
 
+-- The moment of the monotonic clock, in seconds.
+function tasks.now()
+  return (host.now())
+end
+
 function tasks.add_source(source)
   sources[#sources + 1] = source
 end
