@@ -1,9 +1,13 @@
 """The module `store` and the kind `store.memory`: values by key, conditions, expiry, pages, and who may."""
 
+import contextlib
+import math
 import textwrap
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noria.actors import Runtime
 from noria.actors.functions.lua.faults import LuaError
@@ -432,6 +436,53 @@ def test_python_has_the_same_stores_and_errors_with_their_fields(begin):
     assert (taken.value.store, taken.value.key) == ("app:s", "k")
     assert (changed.value.expected, changed.value.found) == (2, 1)
     assert store.get("k") == stored
+
+
+KEYS = st.sampled_from(["a", "ab", "b", "c"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), KEYS, st.sampled_from([None, 1.0, 3.0]), st.booleans()),
+        st.tuples(st.just("delete"), KEYS),
+        st.tuples(st.just("get"), KEYS),
+        st.tuples(st.just("list"), st.sampled_from(["", "a"]), st.integers(1, 3)),
+        st.tuples(st.just("wait"), st.sampled_from([1.0, 2.0, 70.0])),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_a_store_is_a_dictionary_whose_values_end(steps):
+    """Against the simplest thing that could be right: everything that was ever written, and when it ends."""
+    clock, model = Clock(), {}
+    store = MemoryStore("app:s", 3, cleanup_interval=60, clock=clock)
+
+    for number, (verb, *arguments) in enumerate(steps):
+        model = {key: (value, ends) for key, (value, ends) in model.items() if ends > clock.now}
+        match verb, *arguments:
+            case "put", key, ttl, only_if_absent:
+                if only_if_absent and key in model:
+                    expected = KeyTaken
+                elif key not in model and len(model) == 3:
+                    expected = StoreFull
+                else:
+                    expected = None
+                    model[key] = (number, math.inf if ttl is None else clock.now + ttl)
+                with pytest.raises(expected) if expected else contextlib.nullcontext():
+                    store.put(key, number, ttl=ttl, only_if_absent=only_if_absent)
+            case "delete", key:
+                assert store.delete(key) is (model.pop(key, None) is not None)
+            case "get", key:
+                found = store.get(key)
+                assert (found and found.value) == (model[key][0] if key in model else None)
+            case "list", prefix, limit:
+                page = store.list(prefix=prefix, limit=limit)
+                keys = sorted(key for key in model if key.startswith(prefix))
+                assert [stored.key for stored in page.items] == keys[:limit]
+                assert page.has_more is (len(keys) > limit)
+            case "wait", seconds:
+                clock.now += seconds
+        assert len(store) <= 3
 
 
 @pytest.mark.parametrize(
