@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # How long close waits for the last round, and a task for its answer, where no lock is in the way.
 ANSWER_PATIENCE = 5.0
+# How long the last settlements wait for a lock to go away; close waits for that, too.
+LEAVING_PATIENCE = 3.0
 # Times that differ by less are the same.
 CLOCK_GRAIN = 0.001
 
@@ -187,20 +189,28 @@ class Session:
 
     def _ended(self, error: BaseException | None) -> None:
         has_left = False
-        if error is None:
-            try:
-                with self._turn:
-                    has_left = self._rounds.finish()
-            except sqlite3.Error as late:
-                error = late
-        self._lose_everything(
-            DriverUnavailable(self._driver) if error is None else self._as_driver_error(error)
-        )
-        with self._turn:  # somebody may be in the middle of a round
+        # Somebody may be in the middle of a round; and one after the last would take what nobody gives back.
+        with self._turn:
+            if error is None:
+                try:
+                    has_left = self._leave()
+                except Exception as late:  # whatever it is, those who wait have to hear of it
+                    error = late
+            self._lose_everything(
+                DriverUnavailable(self._driver) if error is None else self._as_driver_error(error)
+            )
             self._owners.hang_up(has_left=has_left)
             self._connection.close()
         if error is not None and not self._is_closing:
             self._failed(self._as_driver_error(error))
+
+    def _leave(self) -> bool:
+        """Settle what is left; False if the database stays locked, and some of it will come again."""
+        deadline = time.monotonic() + LEAVING_PATIENCE
+        while not self._rounds.finish():
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     def _lose_everything(self, end: ActorsError) -> None:
         with self._lock:

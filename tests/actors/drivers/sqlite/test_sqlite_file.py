@@ -234,3 +234,26 @@ def test_a_closed_driver_leaves_one_file(config, path):
         publish(driver, b"1")
 
     assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_what_was_settled_before_closing_is_settled_although_the_file_is_locked_for_a_while(config, path):
+    driver = SqliteDriver("sqlite", config)
+    driver.open(lambda _error: None)
+    driver.declare(QueueDeclaration(name="q"))
+    publish(driver, b"1")
+    receiver = Receiver()
+    subscription = driver.subscribe("q", consumer="c", credit=1, deliver=receiver)
+    [held] = receiver.take(1)
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    held.claim()
+    subscription.ack([held])
+
+    unlock = threading.Timer(1.0, holder.execute, ["COMMIT"])
+    unlock.start()
+    driver.close()
+    unlock.join()
+    holder.close()
+
+    with driver:
+        assert driver.info("q").message_count == 0
