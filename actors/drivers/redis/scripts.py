@@ -109,10 +109,18 @@ local function give_back(consumer, is_suspect)
     redis.call('HDEL', capacities, consumer)
     return count
 end
+-- From those whose lease is over, and those who have entries and none: one that was stopped for longer than its lease just
+-- before it read, and read then; or whoever read by hand.
 local function take_over()
     local count = 0
     for _, dead in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now())) do
         count = count + give_back(dead, true)
+    end
+    for _, each in ipairs(redis.call('XPENDING', stream, GROUP)[4] or {}) do
+        local name = each[1]
+        if name ~= RELEASED and name ~= DELAYED and not redis.call('ZSCORE', leases, name) then
+            count = count + give_back(name, true)
+        end
     end
     return count
 end
@@ -326,7 +334,7 @@ return {ready, flying, waiting, count}
 """,
 )
 
-# How many at most. How many were removed: as long as that is not 0, there may be more.
+# How many at most. How many were removed: if that is fewer, nothing was left.
 PURGE = _script(
     REMOVE,
     """

@@ -228,6 +228,42 @@ def test_a_process_that_was_away_for_longer_than_its_lease_fails_and_changes_not
         assert other.info(queue).in_flight == 1
 
 
+def test_what_was_read_without_a_lease_comes_back(driver, client):
+    """As by a process that was stopped for longer than its lease, just before it read; or by hand."""
+    queue = declare(driver)
+    publish(driver, queue, b"x", b"y")
+    keys = keys_of(driver, queue)
+    client.xreadgroup("noria", "stopped@1-1", {keys.stream: ">"}, count=1)
+
+    _, receiver = subscribe(driver, queue)
+    first = receiver.take_one()
+    client.xreadgroup("noria", "stopped@1-1", {keys.stream: ">"})
+    publish(driver, queue, b"z")
+    client.xreadgroup("noria", "stopped@1-1", {keys.stream: ">"})
+    second, third = receiver.take(2)
+
+    assert sorted(bodies([first, second, third])) == [b"x", b"y", b"z"]
+    assert first.is_suspect
+    assert driver.info(queue).in_flight == 3
+
+
+def test_what_was_held_comes_back_when_somebody_removes_the_leases(driver, client):
+    driver.close()
+    failures = Failures()
+    driver.open(failures)
+    queue = declare(driver)
+    publish(driver, queue, b"x")
+    subscribe(driver, queue)[1].take_one()
+
+    client.delete(keys_of(driver, queue).leases)
+    failures.wait()
+    driver.close()
+    driver.open(failures)
+    declare_again(driver, queue)
+
+    assert bodies(subscribe(driver, queue)[1].take(1)) == [b"x"]
+
+
 def test_an_entry_whose_lease_is_gone_does_not_begin(driver, client):
     queue = declare(driver)
     publish(driver, queue, b"x")
