@@ -17,6 +17,9 @@ from attrs import define
 
 from ...delivery import Message
 
+# Of a number that we have written. Somebody else's may have any, and Python refuses to read more than some thousands.
+MOST_DIGITS = 18
+
 
 @define(eq=False)
 class Entry:
@@ -68,7 +71,8 @@ def entries_of(found: Iterable[Sequence[Any]]) -> Iterator[Entry]:
             if its_text != text:  # those that were published together share theirs
                 text, headers = its_text, headers_of(its_text)
             published = int(entry_id.partition(b"-")[0])
-            yield Entry(entry_id, Message(message_id.decode(), body, headers), 0, False, published)  # noqa: FBT003
+            message = Message(message_id.decode(errors="replace"), body, headers)
+            yield Entry(entry_id, message, 0, False, published)  # noqa: FBT003
         else:
             yield _unusual_entry(entry_id, fields, notes[0] if notes else b"")
 
@@ -78,9 +82,13 @@ def _unusual_entry(entry_id: bytes, fields: Sequence[bytes], note: bytes) -> Ent
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     message_id = values.get(b"id", entry_id).decode(errors="replace")
     message = Message(message_id, values.get(b"body", b""), headers_of(values.get(b"headers", b"")))
-    attempts = note.rstrip(b"!") or values.get(b"attempts", b"0")
-    published = values.get(b"published") or entry_id.partition(b"-")[0]
-    return Entry(entry_id, message, int(attempts), note.endswith(b"!"), int(published))
+    attempts = _number(note.rstrip(b"!") or values.get(b"attempts", b""), default=0)
+    published = _number(values.get(b"published", b""), default=int(entry_id.partition(b"-")[0]))
+    return Entry(entry_id, message, attempts, note.endswith(b"!"), published)
+
+
+def _number(text: bytes, *, default: int) -> int:
+    return int(text) if len(text) <= MOST_DIGITS and text.isdigit() else default
 
 
 def headers_of(text: bytes) -> dict[str, Any]:
@@ -89,6 +97,6 @@ def headers_of(text: bytes) -> dict[str, Any]:
         return {}
     try:
         headers = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where somebody nests a thousand lists
         headers = text.decode(errors="replace")
     return headers if isinstance(headers, dict) else {"headers": headers}

@@ -130,6 +130,32 @@ def test_an_entry_made_by_hand_is_delivered(driver, client, headers):
     assert delivery.message.headers.get("headers") == kept
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"attempts": "many", "published": "yesterday"},
+        {"attempts": "9" * 5000, "published": "-1"},
+        {"headers": "[" * 100_000},
+        {"headers": b"\xff"},
+    ],
+)
+def test_strange_values_in_an_entry_made_by_hand_stop_nobody(driver, client, fields):
+    queue = declare(driver)
+    stream = keys_of(driver, queue).stream
+    client.xadd(stream, {"body": "by hand", **fields})
+    client.xadd(stream, {"id": b"\xff", "headers": "", "body": "with an id"})
+
+    assert len(driver.peek(queue, 10)) == 2
+    _, receiver = subscribe(driver, queue)
+    first, second = receiver.take(2)
+
+    assert (first.message.body, first.attempt) == (b"by hand", 1)
+    assert second.message.body == b"with an id"
+    nack(first)
+    ack(second, receiver.take_one())
+    assert eventually(lambda: driver.info(queue).message_count == 0)
+
+
 def test_the_age_of_a_message_begins_when_it_was_published_not_when_it_was_put_back(driver):
     queue = declare(driver, message_ttl=0.4)
     publish(driver, queue, b"old")
