@@ -124,8 +124,9 @@ class RedisDriver(Driver):
         from .scripts import PURGE
 
         known = self._queue(queue)
-        count = 0
-        while removed := self._session(known).ask(PURGE.on(known.keys.all, PURGE_BATCH)):
+        count, removed = 0, PURGE_BATCH
+        while removed == PURGE_BATCH:  # less than that was all; publishers may have come again since
+            removed = self._session(known).ask(PURGE.on(known.keys.all, PURGE_BATCH))
             count += removed
         known.tell_of_room()
         return count
