@@ -43,6 +43,12 @@ def look(path: Path) -> Answer:
     return Answer.ALIVE
 
 
+def remove(path: Path) -> None:
+    """Nobody listens there any more; one that may not be removed harms nobody."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 class Bell:
     """The pipe of this process, and the thread that listens to it.
 

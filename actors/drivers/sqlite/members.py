@@ -35,16 +35,13 @@ class Members:
         self._execute("DELETE FROM owners WHERE number = ?", (owner,))
         self._execute("DELETE FROM consumers WHERE owner = ?", (owner,))
 
-    def beat(self, beat: float) -> bool:
-        """We live; False if somebody thought otherwise, and has taken over what was ours."""
-        cursor = self._execute("UPDATE owners SET beat = ? WHERE number = ?", (beat, self.owner))
-        return cursor.rowcount == 1
+    def beat(self, beat: float) -> None:
+        """We live."""
+        self._execute("UPDATE owners SET beat = ? WHERE number = ?", (beat, self.owner))
 
-    def other_owners(self) -> list[tuple[int, str, float, float]]:
-        """Number, boot, beat and lease of all others."""
-        return self._execute(
-            "SELECT number, boot, beat, lease FROM owners WHERE number != ?", (self.owner,)
-        ).fetchall()
+    def owners(self) -> list[tuple[int, str, float, float]]:
+        """Number, boot, beat and lease of all."""
+        return self._execute("SELECT number, boot, beat, lease FROM owners").fetchall()
 
     def set_consumers(self, queue: int, count: int, credit: int) -> None:
         """Let other processes know how many of us take from a queue."""

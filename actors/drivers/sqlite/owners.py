@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import define
 
 from ...errors import DriverUnavailable
-from .bell import Answer, Bell, look, ring
+from .bell import Answer, Bell, look, remove, ring
 from .clock import MachineClock
 from .store import Store
 from .turnstile import Turnstile
@@ -87,7 +87,7 @@ class Owners:
         if self._bell is not None:
             self._bell.close()
             if has_left:
-                self._bell.path.unlink(missing_ok=True)
+                remove(self._bell.path)
             self._bell = None
 
     def begin(self, store: Store) -> bool:
@@ -106,10 +106,10 @@ class Owners:
         Raises:
             DriverUnavailable: others thought that we had died.
         """
-        is_beat = self._beat(store)
         if store.version != self._version:
-            self._version = store.version
             self._read(store)
+            self._version = store.version
+        is_beat = self._beat(store)
         if self._others and self._machine.awake() >= self._last_look + LOOK_EVERY:
             self._last_look = self._machine.awake()
             self._bury(store)
@@ -150,17 +150,19 @@ class Owners:
         now = self._machine.awake()
         if now < self._last_beat + self._lease / BEATS:
             return False
-        if not store.members.beat(now):
-            raise DriverUnavailable(
-                self._driver,
-                f"this process was silent for longer than its lease ({self._lease:g} s), and others have taken over"
-                " what it held",
-            )
+        store.members.beat(now)
         self._last_beat = now
         return True
 
     def _read(self, store: Store) -> None:
-        self._others = {row[0]: Other(*row) for row in store.members.other_owners()}
+        self._others = {row[0]: Other(*row) for row in store.members.owners()}
+        # What we took now would belong to nobody, and nobody would give it back.
+        if self._others.pop(store.owner, None) is None:
+            raise DriverUnavailable(
+                self._driver,
+                f"others have taken over what this process held: it was silent for longer than its lease"
+                f" ({self._lease:g} s), or they run on another machine",
+            )
         self._consumers = {}
         for queue, owner, _count, credit in store.members.other_consumers():
             self._consumers.setdefault(queue, {})[owner] = credit
@@ -170,7 +172,7 @@ class Owners:
             bell = self._bell_of(other.number)
             if other.is_silent(self._machine) or look(bell) is Answer.DEAD:
                 store.forget_owner(other.number)
-                bell.unlink(missing_ok=True)
+                remove(bell)
                 del self._others[other.number]
                 for consumers in self._consumers.values():
                     consumers.pop(other.number, None)

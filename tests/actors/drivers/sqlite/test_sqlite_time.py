@@ -10,6 +10,7 @@ from noria.actors.delivery import Message, new_message_id
 from noria.actors.driver import QueueDeclaration, QueueOptions
 from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
 from noria.actors.drivers.sqlite.clock import DatabaseClock, MachineClock
+from noria.actors.errors import DriverUnavailable
 from noria.actors.testing import PATIENCE, Receiver
 
 LEASE = 30.0
@@ -189,6 +190,31 @@ def test_a_process_that_was_away_for_too_long_has_lost_what_it_held_and_learns_i
     assert "silent for longer than its lease" in str(lost[0])
     assert inherited.is_suspect
     assert living.info("q").in_flight == 1
+
+
+def test_a_process_that_others_took_for_dead_takes_nothing_more(make_driver, machine):
+    """It would be held in the name of nobody, and so for ever."""
+    errors: list[BaseException] = []
+    noticed = threading.Event()
+
+    def hear(error: BaseException) -> None:
+        errors.append(error)
+        noticed.set()
+
+    buried = make_driver(hear)
+    taken = subscribe(buried)
+    machine.boot = "another"
+    living = make_driver()
+    machine.boot = "first"
+    assert living.info("q").consumer_count == 0
+
+    publish(living, b"1")
+    with pytest.raises(DriverUnavailable, match="others have taken over"):
+        publish(buried, b"2")
+
+    assert noticed.wait(PATIENCE)
+    assert taken.waiting == 0
+    assert [delivery.message.body for delivery in subscribe(living).take(1)] == [b"1"]
 
 
 def test_a_lease_outlives_a_slow_handler_and_a_set_clock(make_driver, machine):
