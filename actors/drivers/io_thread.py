@@ -91,16 +91,25 @@ class IoThread:
     def _run(self) -> None:
         error: BaseException | None = None
         try:
+            self._hear()
             while not self._is_stopping:
-                # Before the round, so that what is left during it rings again.
-                self._is_rung = False
                 wait = self._work()
                 if wait != 0:
                     self._sleep(wait)
+                self._hear()
             self._work()
         except BaseException as caught:  # whatever it is, somebody has to hear of it
             error = caught
         self._ended(error)
+
+    def _hear(self) -> None:
+        """Before a round, and before asking whether to stop: what is left from now on rings again.
+
+        All of it: a busy thread never sleeps, and each ring of that time would cost a round in vain later.
+        """
+        while not self._bell.empty():
+            self._bell.get_nowait()
+        self._is_rung = False
 
     def _sleep(self, seconds: float | None) -> None:
         try:
