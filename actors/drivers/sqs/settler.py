@@ -69,7 +69,7 @@ class Settler:
         self._crew = crew
         self._owners: list[Owner] = []
         self._again: list[Task] = []
-        self._next_renewal = 0.0
+        self._renewed_at = 0.0
         self._thread = IoThread(f"sqs-settle-{tools.driver}", self._round, self._ended)
 
     def start(self) -> None:
@@ -100,7 +100,7 @@ class Settler:
         self._crew.run_all(jobs, self._tools.patience * 2)
         if self._again:
             return PAUSE_AFTER_FAILURE
-        return max(0.001, self._next_renewal - time.monotonic()) if self._owners else None
+        return max(0.001, self._next_renewal() - time.monotonic()) if self._owners else None
 
     def _collect(self) -> list[Task]:
         tasks = []
@@ -174,13 +174,17 @@ class Settler:
 
     # ---- prolonging ----------------------------------------------------------------------------------
 
+    def _next_renewal(self) -> float:
+        """Asked each time: whoever has come since may have shorter leases than all others."""
+        visibilities = (owner.subscription.terms.visibility for owner in self._owners)
+        return self._renewed_at + min(visibilities, default=math.inf) / RENEWALS
+
     def _renewals(self) -> Iterable[Job]:
         """Prolong what is still in somebody's hands, now and then."""
         now = time.monotonic()
-        if now < self._next_renewal or not self._owners:
+        if now < self._next_renewal():
             return
-        shortest = min(owner.subscription.terms.visibility for owner in self._owners)
-        self._next_renewal = now + shortest / RENEWALS
+        self._renewed_at = now
         for owner in self._owners:
             due = []
             for delivery in owner.subscription.unsettled():

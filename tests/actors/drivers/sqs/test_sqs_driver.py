@@ -339,6 +339,27 @@ def test_a_consumer_has_a_visibility_timeout_of_its_own(make_driver):
     assert driver.info(queue).message_count == 0
 
 
+def test_a_short_lease_is_prolonged_beside_a_long_one(make_driver):
+    long = SqsConsumerOptions(visibility_timeout=600.0, wait_time=1.0)
+    short = SqsConsumerOptions(visibility_timeout=1.0, wait_time=1.0)
+    driver, other = make_driver({"test:long": long, "test:short": short}), make_driver()
+    slow, quick = declare(driver), declare(driver)
+    declare(other, quick)
+    publish(driver, slow, b"x")
+    publish(driver, quick, b"y")
+    subscribe(driver, slow, consumer="test:long")[1].take_one()
+    _, receiver = subscribe(driver, quick, consumer="test:short", credit=1)
+    held = receiver.take_one()
+    _, second = subscribe(other, quick)
+
+    threading.Event().wait(2.5)  # longer than its lease
+
+    assert second.waiting == 0
+    ack(held)
+    assert held.subscription.flush(PATIENCE)
+    assert driver.info(quick).message_count == 0
+
+
 # ---- errors ------------------------------------------------------------------------------------------
 
 
