@@ -7,7 +7,6 @@ SQS keeps them exactly and there is room; the rest goes together into one attrib
 """
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -107,7 +106,7 @@ def _body_as_bytes(text: str, encoding: str) -> bytes:
     if encoding == BASE64:
         try:
             return base64.b64decode(text, validate=True)
-        except binascii.Error:  # not ours after all; its codec will say what it thinks of it
+        except ValueError:  # not ours after all; its codec will say what it thinks of it
             return text.encode()
     return text.encode()
 
@@ -145,14 +144,19 @@ def _unpacked(text: str) -> Headers:
         return {}
     try:
         packed = json.loads(text)
-    except ValueError:
-        return {PACKED: text}
+    except (ValueError, RecursionError):  # the latter where somebody nests a thousand lists
+        packed = None
     if not isinstance(packed, dict):
         return {PACKED: text}
-    return {
-        name: base64.b64decode(value[BASE64]) if isinstance(value, dict) and BASE64 in value else value
-        for name, value in packed.items()
-    }
+    return {name: _unpackable(value) for name, value in packed.items()}
+
+
+def _unpackable(value: Any) -> Any:
+    """What `_packable` made of bytes as bytes; whatever else somebody put there, as it is."""
+    try:
+        return base64.b64decode(value[BASE64], validate=True)
+    except (KeyError, TypeError, ValueError):
+        return value
 
 
 def _text(value: str) -> Attribute:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.actors.delivery import Message
-from noria.actors.drivers.sqs.wire import MOST_ATTRIBUTES, PACKED, pack, unpack
+from noria.actors.drivers.sqs.wire import ENCODING, MOST_ATTRIBUTES, PACKED, pack, unpack
 
 VALUES = (
     st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none()
@@ -87,13 +87,31 @@ def test_what_other_programs_send_is_understood(attribute, value):
     assert unpack(received(back)).headers == {"h": value}
 
 
-@pytest.mark.parametrize("packed", ["not json", "[1]"])
+@pytest.mark.parametrize("packed", ["not json", "[1]", "[" * 100_000])
 def test_a_packed_attribute_that_is_not_ours_is_a_header(packed):
     attributes = {PACKED: {"DataType": "String", "StringValue": packed}}
 
     back = unpack({"MessageId": "theirs", "Body": "plain", "MessageAttributes": attributes})
 
     assert back.headers == {PACKED: packed}
+
+
+@pytest.mark.parametrize("body", ["!", "ñ"])
+def test_a_body_that_only_claims_to_be_base64_stays_as_it_is(body):
+    attributes = {ENCODING: {"DataType": "String", "StringValue": "base64"}}
+
+    back = unpack({"MessageId": "theirs", "Body": body, "MessageAttributes": attributes})
+
+    assert back.body == body.encode()
+
+
+@pytest.mark.parametrize("value", [{"base64": "not base64"}, {"base64": 7}, {"base64": None}, ["base64"], {}])
+def test_a_packed_value_that_is_not_ours_stays_as_it_is(value):
+    attributes = {PACKED: {"DataType": "String", "StringValue": json.dumps({"h": value})}}
+
+    back = unpack({"MessageId": "theirs", "Body": "plain", "MessageAttributes": attributes})
+
+    assert back.headers == {"h": value}
 
 
 def test_the_size_counts_everything():
