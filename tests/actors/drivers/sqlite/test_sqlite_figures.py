@@ -73,7 +73,8 @@ class Actor:
 
 
 def check(path: Path) -> None:
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN")  # a delay may end, and a consumer take, between one look and the next
     rows = connection.execute("SELECT number, next, head, top, ready, in_flight, delayed FROM queues")
     for number, following, head, top, ready, in_flight, delayed in rows.fetchall():
         found = connection.execute(
