@@ -20,9 +20,11 @@ local sethook, getinfo, traceback = debug.sethook, debug.getinfo, debug.tracebac
 local math_type = math.type or function(n)
   return type(n) == "number" and (n % 1 == 0 and "integer" or "float") or nil
 end
-local poll = host.poll
+-- What scripts have for globals. The state's own globals are empty: lupa itself looks for `debug` there before each call,
+-- unprotected, and would run whatever a script had put in its place.
+local env = {}
+
 local function nothing() end
-local lift_limit, set_limit = host.lift_limit or nothing, host.set_limit or nothing
 
 -- ---- limits -----------------------------------------------------------------------------------------------
 
@@ -37,6 +39,33 @@ local used, next_poll = 0, POLL
 
 local trace -- where the call failed
 local task_problem -- the error of the spawned task that failed it
+
+-- An exception that came out of a call without arguments: Ctrl-C arrives wherever Python begins to run.
+local exception
+
+local function safely(target)
+  local ok, result = raw_pcall(target)
+  while not ok do
+    if type(result) ~= "userdata" then
+      error(result, 0)
+    end
+    exception = result
+    ok, result = raw_pcall(target)
+  end
+  return result
+end
+
+local function poll()
+  return safely(host.poll) or exception ~= nil
+end
+
+local function lift_limit()
+  return host.lift_limit and safely(host.lift_limit)
+end
+
+local function set_limit()
+  return host.set_limit and safely(host.set_limit)
+end
 
 local function die(reason)
   dead = reason
@@ -90,11 +119,11 @@ local function checked(ok, ...)
   return ok, visible((...)), select(2, ...)
 end
 
-function pcall(f, ...)
+local function pcall(f, ...)
   return checked(raw_pcall(f, ...))
 end
 
-function xpcall(f, handler, ...)
+local function xpcall(f, handler, ...)
   local function handle(problem)
     -- It runs where the error happened, and after a limit's error no hook would watch it.
     if dead or problem == OUT_OF_MEMORY then
@@ -106,7 +135,7 @@ function xpcall(f, handler, ...)
 end
 
 -- A finalizer would run while no hook watches.
-function setmetatable(value, metatable)
+local function setmetatable(value, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
     error("a metatable with __gc is not allowed", 2)
   end
@@ -458,8 +487,12 @@ end
 -- ---- calling Python ---------------------------------------------------------------------------------------
 
 -- Python pushes values into this state, and an error of the allocator there would jump over Python's own frames.
-local function landed(answer, codes, ...)
-  if answer == nil then
+local function landed(ok, answer, codes, ...)
+  if not ok then
+    exception = answer
+  end
+  if not ok or answer == nil then
+    set_limit()
     die("interrupted")
   end
   if answer then
@@ -474,7 +507,7 @@ end
 
 local function sent(target, ...)
   lift_limit()
-  return landed(target(...))
+  return landed(raw_pcall(target, ...))
 end
 
 -- What is no plain data cannot be sent: that is an answer like any other.
@@ -578,7 +611,7 @@ end, where = where, traceback = traceback, frames = function(level)
 end }
 
 local function compile(text, name)
-  return raw_load(text, name, "t", _G)
+  return raw_load(text, name, "t", env)
 end
 
 local loader_of
@@ -627,11 +660,11 @@ local function install(name, text, functions, is_global)
   end
   local module = bridged
   if text then
-    module = raw_load(text, "=[noria]", "t", _G)(bridged, kit)
+    module = raw_load(text, "=[noria]", "t", env)(bridged, kit)
   end
   loaded[name] = module
   if is_global then
-    rawset(_G, name, module)
+    env[name] = module
   end
   return module
 end
@@ -648,7 +681,7 @@ local function scope(name, names)
   scopes[name] = keys
   if next(own) == nil then
     own = keys
-    require = loader_of(own)
+    env.require = loader_of(own)
   end
 end
 
@@ -656,18 +689,17 @@ if options.hooks and jit then
   jit.off() -- compiled code calls no hooks
 end
 
-local KEPT = {}
+local globals = _G
 for name in string.gmatch(options.kept, "%S+") do
-  KEPT[name] = true
+  env[name] = globals[name]
 end
-for name in pairs(_G) do
-  if not KEPT[name] then
-    _G[name] = nil
-  end
+for name in pairs(globals) do
+  globals[name] = nil
 end
+env._G, env.pcall, env.xpcall, env.setmetatable = env, pcall, xpcall, setmetatable
 string.dump = nil
-_G.os = { time = os.time, date = os.date, clock = os.clock, difftime = os.difftime }
-_G.collectgarbage = function(option)
+env.os = { time = os.time, date = os.date, clock = os.clock, difftime = os.difftime }
+env.collectgarbage = function(option)
   if option == "count" then
     return collectgarbage("count")
   elseif option == nil or option == "collect" then
@@ -678,7 +710,7 @@ _G.collectgarbage = function(option)
 end
 raw_getmetatable("").__metatable = false
 -- The aliases of `imports` are names as well, where nothing else has them.
-raw_setmetatable(_G, {
+raw_setmetatable(env, {
   __metatable = false,
   __index = function(_, name)
     local key = own[name]
@@ -696,7 +728,7 @@ raw_setmetatable(_G, {
 local exports
 
 local function begin()
-  dead, used, next_poll, trace, task_problem = nil, 0, POLL, nil, nil
+  dead, used, next_poll, trace, task_problem, exception = nil, 0, POLL, nil, nil, nil
   if options.hooks then
     sethook(hook, "", STEP)
   end
@@ -734,7 +766,9 @@ local function failure(problem)
     dead = dead or "memory"
   end
   if dead then
-    return "dead", nil, dead, trace
+    local raised = exception
+    exception = nil
+    return "dead", nil, raised or dead, trace
   end
   local told = trace
   begin()

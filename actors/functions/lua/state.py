@@ -185,6 +185,8 @@ class LuaState:
 
     def _raise_limit(self, reason: Any, traceback: str) -> NoReturn:
         interrupt, self.interrupt = self.interrupt, None
+        if interrupt is None and isinstance(reason, BaseException):
+            interrupt = reason
         if interrupt is not None:
             raise interrupt
         limit = reason.decode()

@@ -1,5 +1,8 @@
 """Nothing leads out of a Lua state: what is absent, and every way out of lupa or past a hook that we know of."""
 
+import subprocess
+import sys
+
 import pytest
 
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
@@ -267,3 +270,45 @@ def test_the_harmless_looking_calls_that_would_take_years_end(lua):
     """)
 
     assert run() == [0, False, "too many elements to move"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("trap", ["error('trapped')", SPIN])
+def test_what_lupa_looks_up_itself_is_not_what_a_script_has_put_there(lua, engine, trap):
+    """lupa reads the global `debug.traceback` before each call, unprotected: an error there would end the process."""
+    run = lua(
+        f"""
+        debug = setmetatable({{}}, {{ __index = function() {trap} end }})
+        python = debug
+        setmetatable(_G, nil)
+        return type(debug)
+        """.replace("setmetatable(_G, nil)", "pcall(setmetatable, _G, debug)"),
+        f"engine: {engine}\nlimits: {{instructions: 3000000}}",
+    )
+
+    assert [run(), run()] == ["table", "table"]
+
+
+def test_a_signal_ends_lua_that_catches_everything(application_of):
+    """Ctrl-C comes where Python begins to run, which is before any of our own `try`."""
+    home = application_of(
+        "namespace: app\nentries:\n"
+        "  - {name: f, kind: function.lua, source: file://f.lua, limits: {instructions: 0}}\n",
+        f__lua="return function() while true do pcall(function() while true do end end) end end",
+        go__py="""
+        import os, signal, sys, threading
+        from noria.actors import Runtime
+        with Runtime.load(sys.argv[1]) as runtime:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                runtime.call("app:f")
+            except KeyboardInterrupt:
+                print("interrupted")
+        """,
+    )
+
+    done = subprocess.run(
+        [sys.executable, home / "go.py", home], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
