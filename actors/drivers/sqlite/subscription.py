@@ -6,6 +6,7 @@ Knows: credit, turns, what a record of the database looks like as a delivery. Mu
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...delivery import Delivery, Message
@@ -44,7 +45,7 @@ class SqliteSubscription(HeldSubscription):
         if self.is_closed:
             return True  # it has gone back already, and will be moved when it fails again
         try:
-            is_moved: bool = self._ask(Move(delivery.receipt, queue, message))
+            is_moved: bool = self._ask(Move(delivery.receipt, partial(self._holds, delivery), queue, message))
         except DriverUnavailable:
             return False
         if is_moved:
@@ -54,8 +55,11 @@ class SqliteSubscription(HeldSubscription):
 
     def note_start(self, delivery: Delivery) -> None:
         """Recorded when it returns."""
-        if self.is_closed or not self._ask(NoteStart(delivery.receipt)):
+        if self.is_closed or not self._ask(NoteStart(delivery.receipt, partial(self._holds, delivery))):
             raise DriverUnavailable("sqlite", "the message has gone back to its queue")
+
+    def _holds(self, delivery: Delivery) -> bool:
+        return self._held.get(delivery.receipt) is delivery
 
     def on_closed(self) -> None:
         """Everything it held is on its way back."""

@@ -139,13 +139,17 @@ class Publish(Task):
 
 
 class Move(Question):
-    """Store a message in one queue and remove it from another one, both or neither."""
+    """Store a message in one queue and remove it from another one, both or neither.
+
+    `is_held` tells, in the transaction, whether its consumer still has it: another one of this process may have it.
+    """
 
     takes_space = True
 
-    def __init__(self, position: int, queue: str, message: Message) -> None:
+    def __init__(self, position: int, is_held: Callable[[], bool], queue: str, message: Message) -> None:
         super().__init__()
         self._position = position
+        self._is_held = is_held
         self._queue = queue
         self._message = message
 
@@ -155,22 +159,23 @@ class Move(Question):
         if row is None or not row.room(1):
             return False
         # What is no longer ours has gone back, and will be moved by whoever gets it when it fails again.
-        if store.remove([self._position]):
+        if self._is_held() and store.remove([self._position]):
             message = self._message
             store.insert(row, [message.id], _headers_as_text([message]), [message.body])
         return True
 
 
 class NoteStart(Question):
-    """Put on record that a handler runs; False if the message is no longer ours."""
+    """Put on record that a handler runs; False if the message is no longer its consumer's."""
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, is_held: Callable[[], bool]) -> None:
         super().__init__()
         self._position = position
+        self._is_held = is_held
 
     def work(self, store: Store) -> bool:
-        """Whether it is ours."""
-        return store.note_start(self._position)
+        """Whether its consumer has it."""
+        return self._is_held() and store.note_start(self._position)
 
 
 class Purge(Question):

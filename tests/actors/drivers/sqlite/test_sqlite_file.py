@@ -257,3 +257,33 @@ def test_what_was_settled_before_closing_is_settled_although_the_file_is_locked_
 
     with driver:
         assert driver.info("q").message_count == 0
+
+
+# ---- settlements that come too late ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["move", "note_start"])
+def test_what_another_consumer_has_meanwhile_is_left_to_it(driver, verb):
+    """Both are of one process, so the file alone cannot tell."""
+    driver.declare(QueueDeclaration(name="dead"))
+    publish(driver, b"1")
+    receiver, heir = Receiver(), Receiver()
+    late = driver.subscribe("q", consumer="late", credit=1, deliver=receiver)
+    [held] = receiver.take(1)
+    ask = late._ask
+
+    def ask_too_late(task):
+        late.close()
+        driver.subscribe("q", consumer="heir", credit=1, deliver=heir)
+        heir.take(1)
+        return ask(task)
+
+    late._ask = ask_too_late
+    if verb == "move":
+        assert late.move(held, "dead", held.message)
+    else:
+        with pytest.raises(DriverUnavailable):
+            late.note_start(held)
+
+    assert driver.info("q").in_flight == 1
+    assert driver.info("dead").message_count == 0
