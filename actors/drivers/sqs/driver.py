@@ -162,22 +162,23 @@ class SqsDriver(Driver):
         deadline = time.monotonic() + timeout
         accepted = 0
         while accepted < len(entries):
-            room = self._room(target, most, deadline, accepted, timeout)
-            part = entries[accepted : accepted + room]
             try:
+                room = self._room(target, most, deadline)
+                part = entries[accepted : accepted + room]
                 outbox.send(part, self._limit(deadline - time.monotonic()))
             except DriverUnavailable as error:
-                raise DriverUnavailable(
-                    self.name, error.problem, accepted=accepted + error.accepted
-                ) from error
+                error.accepted += accepted
+                raise
+            if not room:
+                raise QueueFull(queue, accepted=accepted, timeout=timeout)
             accepted += len(part)
 
     def _limit(self, timeout: float) -> float:
         """As long as the publisher waits, or one answer may take."""
         return max(timeout, float(self.config.request_timeout))
 
-    def _room(self, queue: SqsQueue, most: int, deadline: float, accepted: int, timeout: float) -> int:
-        """How many messages the queue has room for; waits until it is at least one."""
+    def _room(self, queue: SqsQueue, most: int, deadline: float) -> int:
+        """How many messages the queue has room for; waits until it is at least one, or the time is up."""
         connection = self._open_connection()
         while True:
             info = self.info(queue.name)
@@ -186,9 +187,9 @@ class SqsDriver(Driver):
                 return room
             left = deadline - time.monotonic()
             if left <= 0:
-                raise QueueFull(queue.name, accepted=accepted, timeout=timeout)
+                return 0
             if connection.over.wait(min(left, LOOK_FOR_ROOM)):
-                raise DriverUnavailable(self.name, accepted=accepted)
+                raise DriverUnavailable(self.name)
 
     def _store_dead_letter(self, delivery: Delivery, queue: str, message: Message) -> bool:
         """For a subscription that moves a delivery: whether the message is safe in the other queue."""
@@ -197,10 +198,11 @@ class SqsDriver(Driver):
             return False
         try:
             entry = target.dead_letter_entry(message, delivery.receipt.key + str(delivery.attempt))
-            if target.options.max_length:
-                self._room(target, target.options.max_length, time.monotonic(), 0, 0.0)
+            most = target.options.max_length
+            if most and not self._room(target, most, time.monotonic()):
+                return False
             self._open_connection().outbox(target).send([entry], self.config.request_timeout)
-        except (BodyRefused, DriverRefused, DriverUnavailable, QueueFull):
+        except (BodyRefused, DriverRefused, DriverUnavailable):
             return False
         return True
 

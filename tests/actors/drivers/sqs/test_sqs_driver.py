@@ -15,6 +15,7 @@ from noria.actors.drivers.sqs.failures import CallFailed, Failure, Fate
 from noria.actors.drivers.sqs.options import SqsConsumerOptions
 from noria.actors.errors import BodyRefused, DriverRefused, DriverUnavailable
 from noria.actors.testing import PATIENCE, Receiver
+from noria.actors.testing.harness import eventually
 from noria.registry import EntryID
 
 KEYS = {"access_key_id": "any", "secret_access_key": "wJalrXUtnFEMI"}
@@ -415,6 +416,26 @@ def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
         publish(driver, queue, b"y")
     assert failed.wait(PATIENCE)
     driver.close()
+
+
+def test_what_was_stored_before_the_server_was_lost_is_told(make_driver, moto_server, proxy_to):
+    line = proxy_to(moto_server.port)
+    driver = make_driver(endpoint=f"http://127.0.0.1:{line.port}", request_timeout=1.0)
+    queue = declare(driver, max_length=2)
+    raised = []
+
+    def publish_three():
+        with pytest.raises(DriverUnavailable) as caught:
+            publish(driver, queue, b"1", b"2", b"3")
+        raised.append(caught.value)
+
+    publisher = threading.Thread(target=publish_three, daemon=True)
+    publisher.start()
+    assert eventually(lambda: driver.info(queue).ready == 2)
+    line.freeze()
+    publisher.join(PATIENCE)
+
+    assert [error.accepted for error in raised] == [2]
 
 
 # ---- batches of which a part fails -------------------------------------------------------------------
