@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from noria.actors.cli import cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-OURS = ("census", "tasks", "tenants", "topologies")
+OURS = ("census", "lua", "tasks", "tenants", "topologies")
 EXPLAINED = re.compile(r"```console\n\$ noria (policy explain [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
 EXPLANATIONS = [
     pytest.param(command, output, id=command)
