@@ -3,6 +3,7 @@
 Knows: fields and their limits. Must not know: redis-py, how anything works.
 """
 
+import re
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -14,6 +15,8 @@ from ..tls import TlsConfig, check_tls
 from .driver import RedisDriver
 
 SCHEMES = ("redis", "rediss", "unix")
+DATABASE = re.compile(r"/?|/\d{1,9}")
+DATABASE_IN_QUERY = re.compile(r"|db=\d{1,9}")
 
 
 @frozen(kw_only=True)
@@ -46,13 +49,21 @@ def check_redis(entry: Entry, registry: Registry) -> Complaints:
     config = entry.config
     yield from check_tls(config.tls)
     try:
-        scheme, port = urlsplit(config.url).scheme, urlsplit(config.url).port
+        url = urlsplit(config.url)
+        port = url.port
     except ValueError:
         yield "url", "expected a URL as redis://host:6379/0, its port a number from 0 to 65535"
         return
-    if scheme not in SCHEMES:
+    if url.scheme not in SCHEMES:
         yield "url", "expected a URL that begins with redis://, rediss:// or unix://"
-    if scheme == "unix" and (port is not None or config.tls.enabled):
-        yield "url", "a unix:// URL has neither a port nor TLS"
+    elif url.scheme == "unix":
+        if port is not None or config.tls.enabled:
+            yield "url", "a unix:// URL has neither a port nor TLS"
+    elif not DATABASE.fullmatch(url.path):
+        yield "url", "expected the number of a database after the host, as in redis://host:6379/0"
+    if url.fragment:
+        yield "url", "a # in a password is written as %23"
+    if not DATABASE_IN_QUERY.fullmatch(url.query):
+        yield "url", "nothing but ?db=0 may follow a ?: what else there is to say has a field of its own"
     if not config.prefix:
         yield "prefix", "expected a text that is not empty"

@@ -157,6 +157,12 @@ def numbers_of(process):
     [
         ("url: 'http://secret@x'", "a URL that begins with redis://"),
         ("url: 'redis://:secret@x:port'", "expected a URL"),
+        ("url: 'redis://localhost/orders'", "the number of a database"),
+        ("url: 'redis://localhost/1/2'", "the number of a database"),
+        ("url: 'redis://:12/secret@localhost:6379/0'", "the number of a database"),
+        ("url: 'redis://:12#secret@localhost:6379/0'", "is written as %23"),
+        ("url: 'redis://localhost/0?max_connections=5'", "has a field of its own"),
+        ("url: 'unix:///redis.sock?decode_responses=true'", "has a field of its own"),
         ("prefix: ''", "a text that is not empty"),
         ("lease: 1ms", "of at least 0.1 seconds|from 0.1"),
         ("replicas: -1", "from 0"),
