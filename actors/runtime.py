@@ -285,16 +285,32 @@ class Runtime:
             FunctionNotFound: no such function.
             AccessDenied: the principal may not call it.
         """
+        return self.authorised(function)(*arguments)
+
+    def authorised(self, function: str | EntryID) -> Callable[..., Any]:
+        """The first half of `call`: everything up to the permission.
+
+        Returns:
+            The other half, for the arguments; it may be called later, and in another thread.
+
+        Raises:
+            NotRunning, FunctionNotFound, AccessDenied: as for `call`.
+        """
         caller = current_context()
         self._require_running(caller)
         found = self._function(str(function))
         if caller is not None:
             self.guard.require(caller.principal, caller.scope, "funcs.call", str(found.id))
-        token = enter(self._context_for_call(caller))
-        try:
-            return _call(found, arguments)
-        finally:
-            leave(token)
+        context = self._context_for_call(caller)
+
+        def run(*arguments: Any) -> Any:
+            token = enter(context)
+            try:
+                return _call(found, arguments)
+            finally:
+                leave(token)
+
+        return run
 
     @contextmanager
     def acting_as(self, consumer: str | EntryID) -> Iterator[None]:

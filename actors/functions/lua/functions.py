@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from ....registry import Entry, Registry
 from ...function import Function
+from .background import Background
 from .engines import ENGINES
 from .entries import LuaFunctionConfig
 from .faults import LuaError
@@ -22,15 +23,18 @@ class LuaFunctions:
 
     def __init__(self) -> None:
         self._functions: list[LuaFunction] = []
+        self._background = Background()
 
     def load(self, entry: Entry, registry: Registry) -> Function:
         """The function of an entry. Its source was compiled when the application was checked."""
-        function = LuaFunction(entry, registry)
+        function = LuaFunction(entry, registry, self._background)
         self._functions.append(function)
         return Function(id=entry.id, call=function.call, consume=function.consume)
 
     def close(self) -> None:
         """Close every state; one that is in use closes when its call ends."""
+        self._background.close()
+        self._background = Background()
         for function in self._functions:
             function.close()
         self._functions.clear()
@@ -46,11 +50,11 @@ class _Idle(threading.local):
 class LuaFunction:
     """One function. Thread-safe: each thread has states of its own, and a re-entrant call gets another one."""
 
-    def __init__(self, entry: Entry, registry: Registry) -> None:
+    def __init__(self, entry: Entry, registry: Registry, background: Background) -> None:
         self._config: LuaFunctionConfig = entry.config
         self._engine = ENGINES[self._config.engine]
         self._script = Script.of(entry, registry)
-        self._surroundings = Surroundings(entry=entry.id)
+        self._surroundings = Surroundings(entry=entry.id, background=background)
         self._idle = _Idle()
         self._lock = threading.Lock()
         self._resting: WeakSet[LuaState] = WeakSet()

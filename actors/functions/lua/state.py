@@ -190,6 +190,10 @@ class LuaState:
         if interrupt is not None:
             raise interrupt
         limit = reason.decode()
+        context = current_context()
+        if limit == "cancelled" and context is not None:
+            # At a deadline nobody else may have told those whom it has called.
+            context.cancel()
         raise LuaLimit(limit, self._memory if limit == "memory" else self._instructions, traceback)
 
     def close(self) -> None:

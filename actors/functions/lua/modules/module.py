@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .....registry import EntryID
+from ..background import Background
 
 
 @frozen(kw_only=True)
@@ -19,9 +20,11 @@ class Surroundings:
 
     Attributes:
         entry: the function whose state it is in.
+        background: where the runtime lets calls run that nobody waits for.
     """
 
     entry: EntryID
+    background: Background
 
 
 def _no_functions(_surroundings: Surroundings) -> Mapping[str, Callable[..., Any]]:
