@@ -44,14 +44,18 @@ class Callers:
 
     def _answer_all(self) -> None:
         taken = []
-        while self._asked:
-            taken.append(self._asked.popleft())
         try:
+            while self._asked:
+                taken.append(self._asked.popleft())
             replies = iter(self._link.run([command for commands, _ in taken for command in commands]))
-        except LOST as error:
+        except BaseException as error:
+            is_lost = isinstance(error, LOST)
+            problem = error if is_lost else ConnectionAbortedError("its reader was interrupted")
             for _, request in taken:
-                request.finish(error=error)
-            self._lost(error)
-            return
+                request.finish(error=problem)
+            self._lost(problem)
+            if is_lost:
+                return
+            raise
         for commands, request in taken:
             request.finish([next(replies) for _ in commands])

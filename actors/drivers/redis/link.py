@@ -113,13 +113,18 @@ class Link:
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         if self.is_closed:
             raise ConnectionAbortedError("the connection was closed")
-        self._socket.send_packed_command(self._socket.pack_commands(commands), False)  # noqa: FBT003
-        replies = []
-        for _ in commands:
-            try:
-                replies.append(self._socket.read_response())
-            except ResponseError as error:
-                replies.append(error)
+        replies: list[Any] = []
+        try:
+            self._socket.send_packed_command(self._socket.pack_commands(commands), False)  # noqa: FBT003
+            while len(replies) < len(commands):
+                try:
+                    replies.append(self._socket.read_response())
+                except ResponseError as error:
+                    replies.append(error)
+        except BaseException:
+            # Also the interrupt of whoever asks: the next one must not take what is still to come for its own answers.
+            self.close()
+            raise
         return replies
 
 

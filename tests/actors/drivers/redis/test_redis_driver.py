@@ -301,6 +301,35 @@ def test_an_entry_whose_lease_is_gone_does_not_begin(driver, client):
         subscription.note_start(delivery)
 
 
+def test_nobody_takes_the_answers_of_a_publisher_that_was_interrupted(driver, monkeypatch):
+    driver.close()
+    failures = Failures()
+    driver.open(failures)
+    queue = declare(driver)
+    socket = driver._session(driver._queues[queue])._callers._link._socket
+    read, answers = socket.read_response, []
+
+    def interrupted():
+        if len(answers) == 1:
+            raise KeyboardInterrupt
+        answers.append(read())
+        return answers[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "read_response", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish(driver, queue, *numbered(2500))
+
+    with pytest.raises(DriverUnavailable):
+        publish(driver, queue, b"x")
+    assert isinstance(failures.wait(), DriverUnavailable)
+    driver.close()
+    driver.open(failures)
+    declare_again(driver, queue)
+    publish(driver, queue, b"x")
+    assert driver.info(queue).ready > 0
+
+
 def test_nobody_is_there_is_worth_another_try(new_redis_server):
     server = new_redis_server()
     server.stop()
