@@ -202,7 +202,13 @@ class Session:
         except LOST as error:
             raise self._unavailable(error) from error
         lease = int(self.config.lease * 1000)
-        self.ask(scripts.JOIN.on(subscription.queue.keys.all, subscription.name, lease, subscription.limit))
+        try:
+            self.ask(
+                scripts.JOIN.on(subscription.queue.keys.all, subscription.name, lease, subscription.limit)
+            )
+        except BaseException:
+            link.close()
+            raise
         with self._lock:
             self._readers = {**self._readers, subscription: reader}
             is_over = self.is_over

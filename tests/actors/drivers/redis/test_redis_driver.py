@@ -330,6 +330,23 @@ def test_nobody_takes_the_answers_of_a_publisher_that_was_interrupted(driver, mo
     assert driver.info(queue).ready > 0
 
 
+def test_a_consumer_that_is_refused_for_now_leaves_no_connection(new_redis_server):
+    server = new_redis_server()
+    with made(server) as driver, redis.Redis.from_url(server.url) as client:
+        queue = declare(driver)
+        before = len(client.client_list())
+        client.config_set("min-replicas-to-write", 1)
+
+        for _ in range(3):
+            with pytest.raises(DriverUnavailable, match="replicas"):
+                subscribe(driver, queue)
+
+        assert eventually(lambda: len(client.client_list()) == before)
+        client.config_set("min-replicas-to-write", 0)
+        publish(driver, queue, b"x")
+        assert bodies(subscribe(driver, queue)[1].take(1)) == [b"x"]
+
+
 def test_nobody_is_there_is_worth_another_try(new_redis_server):
     server = new_redis_server()
     server.stop()
