@@ -6,8 +6,11 @@ A text goes into the property of its name, where AMQP has one; everything else i
 its client library cannot carry exactly (fractions, large integers, long names) goes into one text of JSON.
 """
 
+import calendar
 import json
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from attrs import define
@@ -46,6 +49,7 @@ BROKERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-
 LONGEST_SHORT_TEXT = 255
 PERSISTENT = 2
 VALUE_SIZE = 16
+MOST_ATTEMPTS = 2**31
 INTEGERS = range(-(2**63), 2**63)
 
 
@@ -183,18 +187,18 @@ def received(properties: Any, body: bytes) -> Received:
     """What a delivery says; `properties` are pika's."""
     table: Mapping[str, Any] = properties.headers or {}
     packed = _unpacked(table.get(PACKED))
-    id_ = packed.pop(ID, None) or properties.message_id or new_message_id()
+    id_ = str(packed.pop(ID, None) or properties.message_id or new_message_id())
     headers = _headers_of(properties, is_ours=properties.app_id == APPLICATION)
     if KEPT_EXPIRATION in table:
-        headers["amqp.expiration"] = table[KEPT_EXPIRATION]
+        headers["amqp.expiration"] = _plain(table[KEPT_EXPIRATION])
     headers.update((name, _plain(value)) for name, value in table.items() if not _is_internal(name))
-    headers.update(packed)
+    headers.update((name, _plain(value)) for name, value in packed.items())
     return Received(
         message=Message(id_, body, headers),
         attempts=_count(table.get(ATTEMPTS)),
         is_suspect=bool(table.get(SUSPECT)),
         is_expired=bool(table.get(EXPIRED)),
-        delay_left=float(table.get(DELAY_LEFT) or 0),
+        delay_left=_seconds(table.get(DELAY_LEFT)),
         run=str(table.get(RUN) or ""),
     )
 
@@ -227,12 +231,31 @@ def _is_internal(name: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """The client library has an integer type of its own."""
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """As a header is: the client library has an integer type of its own, and AMQP has lists, tables, times and more."""
+    match value:
+        case bool() | float() | str() | None:
+            return value
+        case int():
+            return int(value)
+        case datetime():
+            return calendar.timegm(value.utctimetuple())
+        case bytes() | bytearray():
+            return value.decode(errors="replace")
+        case list() | dict():
+            return json.dumps(value, default=_plain)
+    return str(value)
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < MOST_ATTEMPTS else 0
+
+
+def _seconds(value: Any) -> float:
+    try:
+        found = float(value) if isinstance(value, str) else 0.0
+    except ValueError:
+        return 0.0
+    return found if 0 < found < math.inf else 0.0
 
 
 def _unpacked(text: Any) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """From our headers to AMQP's properties and table, and back (docs/drivers/amqp.md)."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pika
 import pytest
 from hypothesis import given
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from noria.actors.delivery import Message
 from noria.actors.drivers.amqp.headers import content_type_of, keep_expiration, letter_of, received
+from noria.actors.queue import HEADER_TYPES
 
 
 def over_the_wire(letter):
@@ -15,6 +19,12 @@ def over_the_wire(letter):
     read = pika.BasicProperties()
     read.decode(b"".join(properties.encode()))
     return read
+
+
+def there(properties):
+    read = pika.BasicProperties()
+    read.decode(b"".join(properties.encode()))
+    return received(read, b"")
 
 
 def there_and_back(message, **marks):
@@ -123,6 +133,32 @@ def test_a_foreign_number_of_attempts_is_not_believed():
         "amqp.priority",
         "amqp.delivery_mode",
     }
+
+
+@pytest.mark.parametrize("value", ["soon", "nan", "inf", "-1", 5, [1], {"a": 1}, None, b"\xff"])
+def test_a_foreign_delay_is_not_believed(value):
+    assert received(pika.BasicProperties(headers={"x-noria-delay-left": value}), b"").delay_left == 0
+
+
+def test_foreign_marks_and_values_become_a_message_that_can_be_sent_again_and_kept_anywhere():
+    table = {
+        "time": datetime(2026, 1, 2, tzinfo=UTC),
+        "price": Decimal("1.5"),
+        "list": [1, {"bytes": b"\xff", "big": 2**40}],
+        "table": {"nested": None},
+        "bytes": b"\xfe",
+        "x-noria-attempts": 2**63 - 1,
+        "x-noria-packed": '{"": 7, "packed": [1]}',
+        "x-noria-expiration": [1],
+    }
+    found = there(pika.BasicProperties(headers=table))
+
+    assert found.message.id == "7"
+    assert found.attempts == 0
+    kept = {name: found.message.headers[name] for name in ("time", "price", "table", "packed")}
+    assert kept == {"time": 1767312000, "price": "1.5", "table": '{"nested": null}', "packed": "[1]"}
+    assert all(isinstance(value, HEADER_TYPES) for value in found.message.headers.values())
+    assert there_and_back(found.message).message.headers == found.message.headers
 
 
 def test_an_expiration_waits_while_its_message_does():
