@@ -3,7 +3,7 @@
 Knows: compiling. Must not know: what happens when it runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -77,18 +77,25 @@ def _check_required(config: LuaFunctionConfig | LuaLibraryConfig, name: str) -> 
     known = {*config.modules, *config.imports, *ALWAYS}
     for line, wanted in names_in(config.source).required:
         if wanted not in known:
-            listed = (
-                "list it under modules" if wanted in LISTED else "it is neither in modules nor in imports"
-            )
-            yield "source", f"{name}:{line}: require of {wanted}: {listed}"
+            yield "source", f"{name}:{line}: require of {wanted}: {_why_not_there(wanted, known)}"
+
+
+def _why_not_there(wanted: str, known: Iterable[str]) -> str:
+    if wanted in LISTED:
+        return "list it under modules"
+    near = nearest(wanted, {*known, *LISTED})
+    return "it is neither in modules nor in imports" + (f", did you mean {near}?" if near else "")
 
 
 def check_method(entry: Entry) -> Complaints:
     """A method that the script visibly cannot have: it is nowhere in the text, and no bare function is returned."""
     config: LuaFunctionConfig = entry.config
+    name = name_of(entry)
+    if syntax_error(config.source, name, config.engine) is not None:
+        return  # Nobody knows what it defines, and check_code has told why.
     found = names_in(config.source)
     if not found.may_export(config.method):
-        yield "method", f"{name_of(entry)} does not define {config.method}"
+        yield "method", f"{name} does not define {config.method}"
 
 
 def undefined_names(registry: Registry) -> Iterator[tuple[Entry, str]]:

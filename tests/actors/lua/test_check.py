@@ -31,6 +31,10 @@ WRONG = {
     ("", "local j = require 'mine' return print"): (
         "source: f.lua:1: require of mine: it is neither in modules nor in imports"
     ),
+    ("", "local j = require 'jsn' return print"): (
+        "source: f.lua:1: require of jsn: it is neither in modules nor in imports, did you mean json?"
+    ),
+    ("", "retrun function() end"): "source: f.lua:1: syntax error near 'function'",
     ("method: go", "return { run = print }"): "method: f.lua does not define go",
     ("method: go", "local M = {}\nfunction M.run() end\nreturn M"): "method: f.lua does not define go",
     ("", "local x = 1"): "method: f.lua does not define handler",
