@@ -19,7 +19,7 @@ entries:
   - {name: tasks, kind: queue.queue, driver: memory}
   - {name: f, kind: function.lua, source: file://f.lua, modules: [funcs, ctx, security, time], engine: ENGINE}
   - {name: other, kind: function.lua, source: file://other.lua, modules: [ctx, security], method: tell}
-  - {name: endless, kind: function.lua, source: file://other.lua, modules: [ctx, security], method: endless}
+  - {name: endless, kind: function.lua, source: file://other.lua, modules: [ctx, security], method: endless, limits: {instructions: 0}}
   - {name: fails, kind: function.lua, source: file://other.lua, modules: [ctx, security], method: fails}
   - {name: nested, kind: function.lua, source: file://nested.lua, modules: [funcs]}
   - {name: double, kind: function.python, source: file://p.py, method: double}
@@ -202,13 +202,15 @@ def test_a_future_that_is_not_complete_says_so_until_it_is_canceled(application)
 
 
 def test_a_canceled_call_of_lua_is_ended(application):
-    """Its thread is free for the next one: more of them than there are threads."""
+    """Its instructions are not limited: only the cancellation can end it, and stopping finds nothing that runs."""
     app = application("""
-        for _ = 1, 50 do funcs.async("app:endless"):cancel() end
+        for _ = 1, 20 do funcs.async("app:endless"):cancel() end
         return funcs.async("app:double", 1):channel():receive():data()
     """)
 
     assert app.runtime.call("app:f") == 2
+    app.runtime.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "noria-lua-async"]
 
 
 def test_calls_that_wait_for_calls_never_wait_for_a_thread(run):

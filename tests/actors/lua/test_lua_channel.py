@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from noria.actors.events import MessageDeadLettered
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
 
 ENGINES = ("lua54", "luajit")
@@ -326,22 +327,18 @@ def test_a_call_that_waits_ends_when_it_is_cancelled(begin):
           - {name: tasks, kind: queue.queue, driver: driver, dead_letter: {queue: dead, max_attempts: 1}}
           - {name: dead, kind: queue.queue, driver: driver}
           - {name: f, kind: function.lua, source: file://f.lua, modules: [time]}
-          - {name: g, kind: function.python, source: file://g.py}
           - name: consumer
             kind: queue.consumer
             queue: tasks
             func: f
             timeout: 200ms
             lifecycle: {auto_start: true}
-          - {name: dead_consumer, kind: queue.consumer, queue: dead, func: g, lifecycle: {auto_start: true}}
         """,
         f__lua="return function() require('time').sleep('1h') end",
-        g__py="import builtins\ndef handler(body):\n    builtins.noria_test_event.set()",
     )
-    import builtins
-
-    builtins.noria_test_event = threading.Event()
+    dead = threading.Event()
+    runtime.bus.subscribe(lambda _event: dead.set(), MessageDeadLettered)
 
     runtime.publish("app:tasks", {"id": 1})
 
-    assert builtins.noria_test_event.wait(PATIENCE)
+    assert dead.wait(PATIENCE)
