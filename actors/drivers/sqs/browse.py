@@ -3,6 +3,7 @@
 Knows: taking, giving back, deleting. Must not know: consumers, threads.
 """
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ...driver import StoredMessage
@@ -18,6 +19,8 @@ LARGEST_BATCH = 10
 HIDDEN_FOR = 30
 # SQS asks only some of its servers unless the call may wait.
 WAIT = 1
+# Our clock and that of SQS may differ by some seconds.
+CLOCK_TOLERANCE = 3.0
 
 
 def peek(client: "SqsClient", queue: SqsQueue, limit: int, uncounted: Uncounted) -> list[StoredMessage]:
@@ -57,9 +60,16 @@ def purge(client: "SqsClient", queue: SqsQueue) -> int:
     for start in range(0, len(handles), LARGEST_BATCH):
         batch = handles[start : start + LARGEST_BATCH]
         count += len(batch) - len(client.delete(queue.url, batch))
+    begun = math.inf
     while True:
-        received = client.receive(queue.url, LARGEST_BATCH, wait=WAIT, visibility=HIDDEN_FOR).messages
-        if not received:
+        received = client.receive(queue.url, LARGEST_BATCH, wait=WAIT, visibility=HIDDEN_FOR)
+        begun = min(begun, received.server_time + CLOCK_TOLERANCE)
+        handles = [message["ReceiptHandle"] for message in received.messages]
+        count += len(handles) - len(client.delete(queue.url, handles)) if handles else 0
+        # Publishers may go on for ever.
+        if all(_sent_at(message) > begun for message in received.messages):
             return count
-        handles = [message["ReceiptHandle"] for message in received]
-        count += len(handles) - len(client.delete(queue.url, handles))
+
+
+def _sent_at(received: Any) -> float:
+    return int(received.get("Attributes", {}).get("SentTimestamp", 0)) / 1000

@@ -203,6 +203,31 @@ def test_purging_takes_what_this_process_has_delayed_and_leaves_what_is_handled(
     ack(held)
 
 
+def test_a_purge_ends_although_others_go_on_publishing(make_driver):
+    driver, other = make_driver(), make_driver()
+    queue = declare(driver)
+    declare(other, queue)
+    publish(driver, queue, *[b"old"] * 30)
+    is_over = threading.Event()
+
+    def publish_on():
+        while not is_over.is_set():
+            publish(other, queue, b"new")
+
+    publisher = threading.Thread(target=publish_on, daemon=True)
+    publisher.start()
+    purged = []
+    purge = threading.Thread(target=lambda: purged.append(driver.purge(queue)), daemon=True)
+    purge.start()
+    purge.join(PATIENCE / 2)
+    has_ended = not purge.is_alive()
+    is_over.set()
+    publisher.join(PATIENCE)
+
+    assert has_ended
+    assert purged[0] >= 30
+
+
 def test_looking_at_messages_does_not_count_as_an_attempt_here(make_driver):
     driver = make_driver()
     queue = declare(driver)
