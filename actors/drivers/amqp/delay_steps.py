@@ -11,7 +11,7 @@ it is declared again (seen with 3.10), and would delete it together with its mes
 from bisect import bisect_left
 from typing import Any
 
-from .options import QueueType, dead_lettering_to
+from .options import QueueType, dead_lettering_to, type_arguments
 
 # Three significant steps of at most 13 %; what people write (1s, 5s, 30s, 1.5s) is among them as it is.
 MANTISSAS = (
@@ -48,7 +48,7 @@ def delay_queue_arguments(queue: str, queue_type: QueueType, step: int) -> dict[
 
 def expiring_after(milliseconds: int, queue_type: QueueType) -> dict[str, Any]:
     """When an unused queue is deleted, if its type may be."""
-    return {"x-expires": milliseconds} if queue_type == "classic" else {"x-queue-type": queue_type}
+    return {"x-expires": milliseconds} if queue_type == "classic" else type_arguments(queue_type)
 
 
 def may_be_gone(step: int, age: float) -> bool:

@@ -14,6 +14,9 @@ QueueType = Literal["classic", "quorum"]
 LONGEST_EXPIRY = 2_147_483_647
 """Milliseconds: what the specification clamps times to."""
 
+NO_LIMIT = 2_147_483_647
+"""Deliveries. RabbitMQ 3 does not know the -1 by which RabbitMQ 4 means the same."""
+
 
 def milliseconds(seconds: float) -> int:
     """At least 1, and no more than RabbitMQ takes."""
@@ -62,9 +65,7 @@ def arguments_of(
     options: AmqpQueueOptions, *, ttl: float | None, expiry: float | None, expired_queue: str | None
 ) -> dict[str, Any]:
     """What the broker is told of a queue besides its name."""
-    arguments: dict[str, Any] = {}
-    if options.queue_type == "quorum":
-        arguments["x-queue-type"] = "quorum"
+    arguments = type_arguments(options.queue_type)
     if ttl is not None:
         arguments["x-message-ttl"] = milliseconds(ttl)
     if expiry is not None:
@@ -72,6 +73,15 @@ def arguments_of(
     if expired_queue is not None:
         arguments |= dead_lettering_to(expired_queue, options.queue_type)
     return arguments
+
+
+def type_arguments(queue_type: QueueType) -> dict[str, Any]:
+    """What makes a queue one of its type.
+
+    RabbitMQ 4 drops what it has delivered twenty times from a quorum queue that has no limit of its own; and only where
+    there is a limit does it put what is given back to the head and not to the end.
+    """
+    return {} if queue_type == "classic" else {"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT}
 
 
 def dead_lettering_to(queue: str, queue_type: QueueType) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from .delay_steps import (
     is_to_be_declared_again,
 )
 from .link import TERMINAL, Link
+from .options import type_arguments
 from .peek import Peek
 from .publication import Publication
 from .publisher import Publisher
@@ -120,7 +121,7 @@ class Session:
         """Declare it in the broker, and where its expired messages go."""
         options = queue.options
         if queue.expired_name is not None:
-            arguments = {"x-queue-type": "quorum"} if options.queue_type == "quorum" else {}
+            arguments = type_arguments(options.queue_type)
             self._declare_one(queue.expired_name, durable=options.durable, arguments=arguments)
         self._declare_one(
             queue.name, durable=options.durable, auto_delete=options.auto_delete, arguments=queue.arguments

@@ -324,6 +324,21 @@ def test_a_deleted_delay_queue_is_made_again(driver, raw):
     assert receiver.take_one().attempt == 3
 
 
+def test_a_quorum_queue_drops_nothing_and_takes_back_at_the_head(driver, rabbit_server):
+    """RabbitMQ 4 drops what was delivered twenty times, unless it is told otherwise."""
+    queue = declare(driver, queue_type="quorum", message_ttl=600)
+    publish(driver, queue, b"1", b"2")
+    _, receiver = subscribe(driver, queue, credit=1)
+
+    for _ in range(25):
+        delivery = receiver.take_one()
+        assert delivery.message.body == b"1"
+        release(delivery)
+
+    for name in (queue, f"{queue}.noria.expired"):
+        assert rabbit_server.queue_arguments(name)["x-delivery-limit"] == 2**31 - 1
+
+
 def test_a_suspect_that_was_begun_and_given_back_counts_and_leaves_nothing_behind(driver, rabbit_server):
     queue = declare(driver)
     publish(driver, queue, b"1")
