@@ -88,9 +88,9 @@ class TcpProxy:
         """Passes on what this client says. For the listener."""
         link = _Link(self, client)
         with self._changed:
+            link.start()  # whoever finds it among the links may join it
             self._links.add(link)
             self._changed.notify_all()
-        link.start()
 
     def forget(self, link: "_Link") -> None:
         """It has ended. For the link."""
