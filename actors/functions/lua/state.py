@@ -14,7 +14,7 @@ from ...handle import HandlerContext
 from .engines import Engine, new_runtime
 from .faults import LuaError, LuaLimit, fault_of
 from .modules import ALWAYS, BENEATH, MODULES
-from .modules.module import Surroundings, script_of
+from .modules.module import Surroundings, scripts_of
 from .script import Chunk, Script
 from .values import DEEPEST, Flattener, plain
 
@@ -101,7 +101,8 @@ class LuaState:
     def _install(self, name: str, surroundings: Surroundings) -> None:
         module = MODULES[name]
         functions = {key: self._bridge(target) for key, target in module.functions(surroundings).items()}
-        self._doors[b"install"](name.encode(), script_of(module), self._table(functions), name in ALWAYS)
+        for text in scripts_of(module):
+            self._doors[b"install"](name.encode(), text, self._table(functions), name in ALWAYS)
 
     def _provide(self, script: Script) -> None:
         for library in script.libraries:

@@ -118,7 +118,7 @@ def test_arithmetic_with_moments(run):
         local day = "2006-01-02 15:04:05"
         return { later:format(day), t:add(-1):nanosecond(), tostring(later:sub(t)), t:add_date(0, 1, 0):format(day),
                  t:add_date(-1, 0, 1):format(day), t:before(later), t:after(later), t:equal(t:in_local()), later > t,
-                 t == t:add(0), later:truncate("1h"):format(day), later:round(time.HOUR):format(day),
+                 t == t:add(0) and t ~= {} and t ~= time.utc, later:truncate("1h"):format(day), later:round(time.HOUR):format(day),
                  t:add(time.parse_duration("1ms")):truncate(time.SECOND) == t }
     """) == [
         *(

@@ -39,12 +39,14 @@ class Module:
         name: what scripts `require`.
         functions: makes its Python functions, by name. They get plain data and return plain data; Lua sees `value, nil`,
             or `nil, err` for what they raise. A LuaError says which kind of error it is.
+        groundwork: a file that is called before `script`, in the same way, where one would be too long.
         script: the file of its Lua half, beside this one; it is called with the table of those functions and the kit of
             `sandbox.lua`, and returns the module. None: the module is the table of functions.
     """
 
     name: str
     functions: Callable[[Surroundings], Mapping[str, Callable[..., Any]]] = field(default=_no_functions)
+    groundwork: str | None = None
     script: str | None = None
 
 
@@ -53,6 +55,7 @@ def _text(file: str) -> bytes:
     return (Path(__file__).parent / file).read_bytes()
 
 
-def script_of(module: Module) -> bytes | None:
-    """The text of its Lua half."""
-    return None if module.script is None else _text(module.script)
+def scripts_of(module: Module) -> tuple[bytes | None, ...]:
+    """The texts of its Lua half; what the last one returns is the module. None: the table of its functions is."""
+    files = [file for file in (module.groundwork, module.script) if file is not None]
+    return tuple(_text(file) for file in files) or (None,)

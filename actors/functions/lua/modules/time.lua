@@ -1,304 +1,21 @@
 local host, kit = ...
-local tasks, channels = kit.tasks, kit.channels
-local setmetatable, error, type, next, ipairs = setmetatable, error, type, next, ipairs
-local integer = math.tointeger or function(value)
-  return value % 1 == 0 and value or nil
-end
+local tasks, channels, moments = kit.tasks, kit.channels, kit.moments
+local setmetatable, ipairs = setmetatable, ipairs
 
 local NANOSECONDS = 1000000000
-local YEAR_ONE = -62135596800
-local LONGEST = 9.2e18
 
--- What the objects are, out of a script's reach.
-local durations = setmetatable({}, { __mode = "k" }) -- nanoseconds
-local moments = setmetatable({}, { __mode = "k" }) -- {seconds, nanoseconds, zone}
-local locations = setmetatable({}, { __mode = "k" }) -- the text of a zone
-local timers = setmetatable({}, { __mode = "k" })
-
-local function kept(objects, object, what)
-  local found = objects[object]
-  if found == nil then
-    error("expected a " .. what .. ": call its methods with a colon", 3)
-  end
-  return found
-end
-
-local function insist(value, problem)
-  if problem then
-    error(problem, 0)
-  end
-  return value
-end
-
-local function invalid(message)
-  return kit.fault({ kind = "Invalid", message = message, retryable = false })
-end
-
--- ---- durations --------------------------------------------------------------------------------------------
-
-local duration_methods = {}
-local Duration = { __index = duration_methods, __metatable = "time.Duration" }
-
-local function make_duration(nanoseconds)
-  local duration = setmetatable({}, Duration)
-  durations[duration] = nanoseconds
-  return duration
-end
-
--- Towards zero, as Go divides.
-local function whole(number, unit)
-  local cut = number >= 0 and number - number % unit or number + -number % unit
-  cut = cut / unit
-  return integer(cut) or cut
-end
-
--- Nanoseconds of what scripts give as a duration, or nil and an error.
-local function nanoseconds_of(value)
-  if durations[value] then
-    return durations[value]
-  elseif type(value) == "number" then
-    if value ~= value or value >= LONGEST or value <= -LONGEST then
-      return nil, invalid("invalid duration: the number is out of range")
-    end
-    return integer(value) or whole(value, 1)
-  elseif type(value) == "string" then
-    return host.parse_duration(value)
-  end
-  return nil, invalid("expected a duration: nanoseconds, a text such as \"1h30m\", or a Duration")
-end
-
-function Duration.__tostring(duration)
-  return (host.duration_text(durations[duration]))
-end
-
-function Duration.__eq(left, right)
-  return durations[left] == durations[right]
-end
-
-function Duration.__lt(left, right)
-  return insist(nanoseconds_of(left)) < insist(nanoseconds_of(right))
-end
-
-function Duration.__le(left, right)
-  return insist(nanoseconds_of(left)) <= insist(nanoseconds_of(right))
-end
-
-for name, unit in next, { microseconds = 1000, milliseconds = 1000000 } do
-  duration_methods[name] = function(duration)
-    return whole(kept(durations, duration, "time.Duration"), unit)
-  end
-end
-for name, unit in next, { seconds = NANOSECONDS, minutes = 60 * NANOSECONDS, hours = 3600 * NANOSECONDS } do
-  duration_methods[name] = function(duration)
-    return kept(durations, duration, "time.Duration") / unit
-  end
-end
-function duration_methods.nanoseconds(duration)
-  return kept(durations, duration, "time.Duration")
-end
-
--- ---- locations --------------------------------------------------------------------------------------------
-
-local location_methods = {}
-local Location = { __index = location_methods, __metatable = "time.Location" }
-
-local function make_location(text)
-  local location = setmetatable({}, Location)
-  locations[location] = text
-  return location
-end
-
-function location_methods.string(location)
-  return (host.zone_name(kept(locations, location, "time.Location")))
-end
-Location.__tostring = location_methods.string
-
-function Location.__eq(left, right)
-  return locations[left] == locations[right]
-end
-
--- ---- moments ----------------------------------------------------------------------------------------------
-
-local methods = {}
-local Time = { __index = methods, __metatable = "time.Time" }
-
-local function make_time(seconds, nanoseconds, zone)
-  local moment = setmetatable({}, Time)
-  moments[moment] = { seconds, nanoseconds, zone }
-  return moment
-end
-
--- A moment of the host as an object, or nil and an error.
-local function landed(found, problem)
-  if problem then
-    return nil, problem
-  end
-  return make_time(found[1], found[2], found[3]), nil
-end
-
-local function time_of(object)
-  return kept(moments, object, "time.Time")
-end
-
-local function other_time(object)
-  local found = moments[object]
-  if not found then
-    error("expected a time.Time as argument", 3)
-  end
-  return found
-end
-
-function Time.__tostring(moment)
-  local found = moments[moment]
-  return (host.format(found[1], found[2], found[3], "2006-01-02 15:04:05.999999999 -0700 MST"))
-end
-
-local function is_earlier(left, right)
-  return left[1] < right[1] or (left[1] == right[1] and left[2] < right[2])
-end
-
-local function is_same(left, right)
-  return left[1] == right[1] and left[2] == right[2]
-end
-
-function Time.__eq(left, right)
-  return is_same(moments[left], moments[right])
-end
-
-function Time.__lt(left, right)
-  return is_earlier(other_time(left), other_time(right))
-end
-
-function Time.__le(left, right)
-  return not is_earlier(other_time(right), other_time(left))
-end
-
-function methods.before(moment, other)
-  return is_earlier(time_of(moment), other_time(other))
-end
-
-function methods.after(moment, other)
-  return is_earlier(other_time(other), time_of(moment))
-end
-
-function methods.equal(moment, other)
-  return is_same(time_of(moment), other_time(other))
-end
-
-local function with_duration(compute)
-  return function(moment, duration)
-    local found = time_of(moment)
-    local nanoseconds, problem = nanoseconds_of(duration)
-    if not nanoseconds then
-      return nil, problem
-    end
-    local moved, refused = compute(found[1], found[2], nanoseconds)
-    if not moved then
-      return nil, refused
-    end
-    return make_time(moved[1], moved[2], found[3]), nil
-  end
-end
-methods.add = with_duration(host.add)
-methods.round = with_duration(host.round)
-methods.truncate = with_duration(host.truncate)
-
-function methods.sub(moment, other)
-  local found, against = time_of(moment), other_time(other)
-  return make_duration(insist(host.between(found[1], found[2], against[1], against[2])))
-end
-
-function methods.add_date(moment, years, months, days)
-  local found = time_of(moment)
-  local seconds, problem = host.add_date(found[1], found[3], years, months, days)
-  if not seconds then
-    return nil, problem
-  end
-  return make_time(seconds, found[2], found[3]), nil
-end
-
-function methods.format(moment, layout)
-  local found = time_of(moment)
-  return host.format(found[1], found[2], found[3], layout)
-end
-
-function methods.format_rfc3339(moment)
-  local found = time_of(moment)
-  return (host.format(found[1], found[2], found[3], "2006-01-02T15:04:05Z07:00"))
-end
-
-function methods.unix(moment)
-  return time_of(moment)[1]
-end
-
-function methods.unix_nano(moment)
-  local found = time_of(moment)
-  return found[1] * NANOSECONDS + found[2]
-end
-
-local function fields_of(moment)
-  local found = time_of(moment)
-  return (host.fields(found[1], found[3]))
-end
-
-function methods.date(moment)
-  local fields = fields_of(moment)
-  return fields.year, fields.month, fields.day
-end
-
-function methods.clock(moment)
-  local fields = fields_of(moment)
-  return fields.hour, fields.minute, fields.second
-end
-
-for _, name in ipairs({ "year", "month", "day", "hour", "minute", "second", "weekday", "year_day" }) do
-  methods[name] = function(moment)
-    return fields_of(moment)[name]
-  end
-end
-
-function methods.nanosecond(moment)
-  return time_of(moment)[2]
-end
-
-function methods.is_zero(moment)
-  local found = time_of(moment)
-  return found[1] == YEAR_ONE and found[2] == 0
-end
-
-function methods.in_location(moment, location)
-  local found = time_of(moment)
-  local zone = locations[location]
-  if not zone then
-    return nil, invalid("expected a time.Location")
-  end
-  return make_time(found[1], found[2], zone), nil
-end
-
-function methods.location(moment)
-  return make_location(time_of(moment)[3])
-end
-
-function methods.utc(moment)
-  local found = time_of(moment)
-  return make_time(found[1], found[2], "UTC")
-end
-
-function methods.in_local(moment)
-  local found = time_of(moment)
-  return make_time(found[1], found[2], "Local")
-end
+local timers = setmetatable({}, { __mode = "k" }) -- {timer, channel}, out of a script's reach
 
 -- ---- waiting ----------------------------------------------------------------------------------------------
 
 local function now()
-  return landed(insist(host.now()))
+  return moments.landed(moments.insist(host.now()))
 end
 
 local function positive(duration)
-  local nanoseconds, problem = nanoseconds_of(duration)
+  local nanoseconds, problem = moments.nanoseconds_of(duration)
   if nanoseconds and nanoseconds <= 0 then
-    return nil, invalid("expected a duration above 0")
+    return nil, moments.invalid("expected a duration above 0")
   end
   return nanoseconds and nanoseconds / NANOSECONDS, problem
 end
@@ -308,7 +25,7 @@ local function always()
 end
 
 local function sleep(duration)
-  local nanoseconds, problem = nanoseconds_of(duration)
+  local nanoseconds, problem = moments.nanoseconds_of(duration)
   if not nanoseconds then
     return nil, problem
   end
@@ -341,7 +58,7 @@ local function set(seconds, period)
 end
 
 local function channel_of(object)
-  return kept(timers, object, "timer").channel
+  return moments.kept(timers, object, "timer").channel
 end
 
 local Timer = { __metatable = "time.Timer" }
@@ -349,10 +66,10 @@ Timer.__index = {
   response = channel_of,
   channel = channel_of,
   stop = function(object)
-    return tasks.stop_timer(kept(timers, object, "timer").timer)
+    return tasks.stop_timer(moments.kept(timers, object, "timer").timer)
   end,
   reset = function(object, duration)
-    local held = kept(timers, object, "timer")
+    local held = moments.kept(timers, object, "timer")
     local seconds, problem = positive(duration)
     if not seconds then
       return nil, problem
@@ -369,7 +86,7 @@ Ticker.__index = {
   response = channel_of,
   channel = channel_of,
   stop = function(object)
-    tasks.stop_timer(kept(timers, object, "ticker").timer)
+    tasks.stop_timer(moments.kept(timers, object, "ticker").timer)
     return true
   end,
 }
@@ -390,17 +107,18 @@ end
 -- ---- the module -------------------------------------------------------------------------------------------
 
 local function zone_of(location)
-  if location ~= nil and not locations[location] then
-    return nil, invalid("expected a time.Location")
+  local zone = moments.zone_of(location)
+  if location ~= nil and not zone then
+    return nil, moments.invalid("expected a time.Location")
   end
-  return locations[location], nil
+  return zone, nil
 end
 
 local function as_location(text, problem)
   if not text then
     return nil, problem
   end
-  return make_location(text), nil
+  return moments.make_location(text), nil
 end
 
 local time = {
@@ -428,8 +146,8 @@ local time = {
   DATE_TIME = "2006-01-02 15:04:05",
   DATE_ONLY = "2006-01-02",
   TIME_ONLY = "15:04:05",
-  utc = make_location("UTC"),
-  localtz = make_location("Local"),
+  utc = moments.make_location("UTC"),
+  localtz = moments.make_location("Local"),
   now = function()
     return (now())
   end,
@@ -437,7 +155,7 @@ local time = {
   timer = timer_maker(Timer, false),
   ticker = timer_maker(Ticker, true),
   unix = function(seconds, nanoseconds)
-    return landed(host.unix(seconds, nanoseconds))
+    return moments.landed(host.unix(seconds, nanoseconds))
   end,
 }
 
@@ -463,7 +181,7 @@ function time.date(year, month, day, hour, minute, second, nanosecond, location)
   if problem then
     return nil, problem
   end
-  return landed(host.date(year, month, day, hour, minute, second, nanosecond, zone))
+  return moments.landed(host.date(year, month, day, hour, minute, second, nanosecond, zone))
 end
 
 function time.parse(layout, text, location)
@@ -471,15 +189,15 @@ function time.parse(layout, text, location)
   if problem then
     return nil, problem
   end
-  return landed(host.parse(layout, text, zone))
+  return moments.landed(host.parse(layout, text, zone))
 end
 
 function time.parse_duration(value)
-  local nanoseconds, problem = nanoseconds_of(value)
+  local nanoseconds, problem = moments.nanoseconds_of(value)
   if not nanoseconds then
     return nil, problem
   end
-  return make_duration(nanoseconds), nil
+  return moments.make_duration(nanoseconds), nil
 end
 
 function time.load_location(name)

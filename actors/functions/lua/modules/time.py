@@ -1,6 +1,6 @@
 """`time`: moments, durations, and what happens at them.
 
-A moment crosses as whole seconds since 1970, nanoseconds, and the text of a zone; `time.lua` makes objects of that.
+A moment crosses as whole seconds since 1970, nanoseconds, and the text of a zone; `moments.lua` makes objects of that.
 Knows: arithmetic as Go does it. Must not know: waiting (tasks.py), channels.
 """
 
@@ -216,4 +216,4 @@ def _functions(_surroundings: Surroundings) -> Mapping[str, Callable[..., Any]]:
     }
 
 
-MODULE = Module(name="time", functions=_functions, script="time.lua")
+MODULE = Module(name="time", functions=_functions, groundwork="moments.lua", script="time.lua")
