@@ -74,13 +74,7 @@ class Publication(Request):
     def confirm(self, index: int) -> None:
         """This one is safe."""
         self._confirmed[index] = 1
-        self.open -= 1
         self.end_if_complete()
-
-    def refuse(self, problem: str) -> None:
-        """One of them is not, and nothing more is sent."""
-        self.open -= 1
-        self.stop(problem)
 
     def stop(self, problem: str = "") -> None:
         """Send nothing more; it ends when what was sent is confirmed or refused."""

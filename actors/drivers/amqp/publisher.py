@@ -84,7 +84,7 @@ class Publisher:
         self.withdraw(publication)
         publication.end()
 
-    def withdraw(self, publication: Publication) -> None:
+    def withdraw(self, publication: Publication, problem: str = "") -> None:
         """Send no more of it; what was sent may still be confirmed."""
         if publication in self._outgoing:
             self._outgoing.remove(publication)
@@ -92,7 +92,7 @@ class Publisher:
             publication.queue.coming -= max(0, publication.allowed - publication.sent)
             if publication in publication.queue.gate:
                 publication.queue.gate.remove(publication)
-        publication.stop(self._alarm or "the broker did not confirm in time")
+        publication.stop(problem or self._alarm or "the broker did not confirm in time")
 
     def lose(self, queues: Iterable[DeclaredQueue]) -> None:
         """The connection is gone: answer everybody."""
@@ -226,19 +226,16 @@ class Publisher:
 
     def _settle(self, tag: int, *, is_safe: bool) -> None:
         publication, index = self._unconfirmed.pop(tag)
+        publication.open -= 1
         if publication.queue is not None and publication.is_gated:
             publication.queue.coming -= 1
         if self._was_returned(publication, index):
             publication.is_unroutable = True
-            self._refuse(publication, f"the broker has no queue {publication.route}")
+            self.withdraw(publication, f"the broker has no queue {publication.route}")
         elif is_safe:
             publication.confirm(index)
         else:
-            self._refuse(publication, "the broker could not store it")
-
-    def _refuse(self, publication: Publication, problem: str) -> None:
-        publication.refuse(problem)
-        self.withdraw(publication)
+            self.withdraw(publication, "the broker could not store it")
 
     def _was_returned(self, publication: Publication, index: int) -> bool:
         """The broker sends a message back before it confirms it."""
