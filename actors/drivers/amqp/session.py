@@ -252,6 +252,7 @@ class Session:
         try:
             self.ask(made.start)
         except DriverUnavailable:
+            made.close()  # should it begin all the same, nobody would settle what it gets
             self.forget(made)
             raise
         return made

@@ -9,7 +9,7 @@ from servers.ports import free_port
 
 from noria.actors.delivery import Message, new_message_id
 from noria.actors.driver import QueueDeclaration
-from noria.actors.drivers.amqp import AmqpConfig, AmqpDriver, AmqpQueueOptions, delay_steps
+from noria.actors.drivers.amqp import AmqpConfig, AmqpDriver, AmqpQueueOptions, delay_steps, session
 from noria.actors.drivers.amqp.options import AmqpConsumerOptions
 from noria.actors.drivers.tls import TlsConfig
 from noria.actors.errors import BodyRefused, DriverRefused, DriverUnavailable
@@ -21,6 +21,7 @@ from noria.actors.testing.harness import (
     declare,
     eventually,
     nack,
+    numbered,
     publish,
     release,
     subscribe,
@@ -241,6 +242,18 @@ def test_what_the_broker_refuses_to_store_is_not_accepted(driver, rabbit_server)
     assert "could not store" in str(caught.value)
 
 
+def test_what_was_refused_takes_no_room(driver, raw):
+    """Of a batch that is larger than a burst, most is not sent yet when the first refusal comes."""
+    queue = declare(driver, max_length=1000)
+    raw.queue_delete(queue)
+
+    with pytest.raises(DriverUnavailable, match="has no queue"):
+        publish(driver, queue, *numbered(900))
+    publish(driver, queue, *numbered(900))
+
+    assert driver.info(queue).ready == 900
+
+
 def test_headers_that_fit_into_no_frame_are_refused(driver):
     queue = declare(driver)
 
@@ -267,6 +280,29 @@ def test_consumers_are_named_and_may_be_exclusive(rabbit_server):
         assert "worker-" in rabbit_server.rabbitmqctl("list_consumers", "consumer_tag")
         with pytest.raises(DriverUnavailable, match="exclusive"):
             driver.subscribe(queue, consumer="other", credit=1, deliver=Receiver())
+
+
+def test_a_consumer_that_began_too_late_takes_nothing(rabbit_server, proxy_to, driver, monkeypatch):
+    proxy = proxy_to(rabbit_server.port)
+    slow = AmqpDriver("slow", AmqpConfig(url=f"amqp://guest:guest@127.0.0.1:{proxy.port}/", heartbeat=60))
+    slow.open(unexpected)
+    queue = declare(slow)
+    driver.declare(QueueDeclaration(name=queue, options=AmqpQueueOptions()))
+    monkeypatch.setattr(session, "ANSWER_PATIENCE", 0.2)
+
+    proxy.freeze()
+    nobody = Receiver()
+    with pytest.raises(DriverUnavailable, match="no answer"):
+        slow.subscribe(queue, consumer="late", credit=10, deliver=nobody)
+    proxy.thaw()
+    monkeypatch.undo()
+    assert slow.info(queue).ready == 0  # whatever was held back has arrived
+    publish(driver, queue, b"1")
+    _, receiver = subscribe(driver, queue)
+
+    assert receiver.take_one().message.body == b"1"
+    assert nobody.waiting == 0
+    slow.close()
 
 
 def test_what_another_program_published_is_delivered(driver, raw):
