@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from noria.actors.cli import cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-OURS = ("census", "lua", "tasks", "tenants", "topologies")
+OURS = ("census", "lua", "polyglot", "tasks", "tenants", "topologies")
 EXPLAINED = re.compile(r"```console\n\$ noria (policy explain [^\n]+)\n```\n\n```text\n(.*?)```", re.DOTALL)
 EXPLANATIONS = [
     pytest.param(command, output, id=command)
@@ -53,4 +53,4 @@ def test_a_policy_is_explained_as_the_readme_shows(monkeypatch, command, output)
 
 
 def test_explanations_are_found():
-    assert len(EXPLANATIONS) == 2
+    assert len(EXPLANATIONS) == 3
