@@ -143,6 +143,16 @@ class Link:
         """Call this in so many seconds."""
         self._loop.call_later(seconds, call)
 
+    def open_channel(self, opened: Callable[[Any], None], refused: Callable[[str], None]) -> None:
+        """Open a channel to consume on; `refused` hears of it if there are too many."""
+        try:
+            self.consuming.channel(on_open_callback=opened)
+        except pika.exceptions.NoFreeChannels:
+            refused(
+                f"no channel is left of {self.consuming.params.channel_max}, and each consumer needs one:"
+                " raise channel_max, or channel_max of the broker"
+            )
+
     def fail(self, problem: str) -> None:
         """Something is wrong that only a new life can mend."""
         self._end(DriverUnavailable(self._name, problem))

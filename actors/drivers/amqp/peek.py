@@ -10,6 +10,7 @@ import pika
 
 from ...driver import StoredMessage
 from .headers import received
+from .link import Link
 
 
 class Peek:
@@ -27,9 +28,9 @@ class Peek:
         self._answer = answer
         self._found: list[StoredMessage] = []
 
-    def begin(self, connection: Any) -> None:
+    def begin(self, link: Link) -> None:
         """Open the channel."""
-        connection.channel(on_open_callback=self._on_open)
+        link.open_channel(self._on_open, lambda problem: self._answer([], problem))
 
     def _on_open(self, channel: Any) -> None:
         channel.add_on_close_callback(self._on_closed)

@@ -194,7 +194,7 @@ class Session:
                 error = DriverUnavailable(self.name, f"queue {queue.name}: {problem}") if problem else None
                 request.finish(found, error)
 
-            Peek(queue.name, limit, answer).begin(self.link.consuming)
+            Peek(queue.name, limit, answer).begin(self.link)
 
         found: list[StoredMessage] = self.ask(question)
         return found

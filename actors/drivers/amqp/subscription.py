@@ -164,7 +164,12 @@ class AmqpSubscription(HeldSubscription):
     def start(self, request: Request) -> None:
         """Answer the request when the broker has taken the consumer."""
         self._started = request
-        self._session.link.consuming.channel(on_open_callback=self._on_open)
+        self._session.link.open_channel(self._on_open, self._on_refused)
+
+    def _on_refused(self, problem: str) -> None:
+        if self._started is not None:
+            self._started.finish(error=DriverUnavailable(self._session.name, problem))
+        self._end()
 
     def _on_open(self, channel: Any) -> None:
         if self.is_closed:  # while it was opened

@@ -282,6 +282,22 @@ def test_consumers_are_named_and_may_be_exclusive(rabbit_server):
             driver.subscribe(queue, consumer="other", credit=1, deliver=Receiver())
 
 
+def test_a_consumer_for_whom_no_channel_is_left_harms_no_other(rabbit_server):
+    driver = AmqpDriver("d", AmqpConfig(url=rabbit_server.url, channel_max=4))
+    driver.open(unexpected)
+    queue = declare(driver)
+    receivers = [subscribe(driver, queue)[1] for _ in range(3)]  # one is for questions
+
+    with pytest.raises(DriverUnavailable, match="no channel is left of 4"):
+        driver.subscribe(queue, consumer="too many", credit=1, deliver=Receiver())
+    with pytest.raises(DriverUnavailable, match="no channel is left of 4"):
+        driver.peek(queue, 1)
+
+    publish(driver, queue, *numbered(3))
+    assert eventually(lambda: all(receiver.waiting for receiver in receivers))
+    driver.close()
+
+
 def test_a_consumer_that_began_too_late_takes_nothing(rabbit_server, proxy_to, driver, monkeypatch):
     proxy = proxy_to(rabbit_server.port)
     slow = AmqpDriver("slow", AmqpConfig(url=f"amqp://guest:guest@127.0.0.1:{proxy.port}/", heartbeat=60))
