@@ -165,20 +165,22 @@ function coroutine.create(f)
 end
 
 local WAITING = {} -- what a spawned task yields when it waits (modules/tasks.lua)
-local is_task = raw_setmetatable({}, { __mode = "k" })
+local held = raw_setmetatable({}, { __mode = "k" }) -- threads that others may not resume: what they are
 
 -- A task that waits inside a coroutine of its own waits as a whole, and goes on there.
 local function passed_on(thread, ok, ...)
   if ok and (...) == WAITING then
+    held[thread] = "a coroutine that waits"
     raw_yield(WAITING)
+    held[thread] = nil
     return passed_on(thread, raw_resume(thread))
   end
   return checked(ok, ...)
 end
 
 function coroutine.resume(thread, ...)
-  if is_task[thread] then
-    return false, "cannot resume a spawned task"
+  if held[thread] then
+    return false, "cannot resume " .. held[thread]
   end
   return passed_on(thread, raw_resume(thread, ...))
 end
@@ -202,8 +204,8 @@ end
 
 if raw_close then
   function coroutine.close(thread)
-    if is_task[thread] then
-      error("cannot close a spawned task", 2)
+    if held[thread] then
+      error("cannot close " .. held[thread], 2)
     end
     return checked(raw_close(thread))
   end
@@ -561,7 +563,7 @@ function tasks.create(f)
       error(problem, 0)
     end
   end)
-  is_task[thread] = true
+  held[thread] = "a spawned task"
   return thread
 end
 

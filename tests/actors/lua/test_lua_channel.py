@@ -1,6 +1,8 @@
 """Tasks of one call, and the channels between them."""
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -277,6 +279,22 @@ def test_a_spawned_task_belongs_to_its_call(run):
     """) == ["thread", "suspended", False, "cannot resume a spawned task"]
 
 
+def test_a_coroutine_that_waits_is_resumed_by_its_task_alone(lua):
+    """Also in a later call: what it waited for is gone with the earlier one."""
+    run = lua("""
+        local done = channel.new()
+        if kept then return select(2, coroutine.resume(kept)) end
+        coroutine.spawn(function()
+          kept = coroutine.create(function() channel.new():receive() end)
+          coroutine.resume(kept)
+        end)
+        coroutine.spawn(function() done:send(select(2, coroutine.resume(kept))) end)
+        return (done:receive())
+    """)
+
+    assert [run(), run()] == ["cannot resume a coroutine that waits"] * 2
+
+
 WRONG = {
     "channel.new(-1)": "expected how many values",
     "channel.new(1.5)": "expected how many values",
@@ -342,3 +360,23 @@ def test_a_call_that_waits_ends_when_it_is_cancelled(begin):
     runtime.publish("app:tasks", {"id": 1})
 
     assert dead.wait(PATIENCE)
+
+
+def test_the_example_of_the_page_runs(begin):
+    page = (Path(__file__).parents[3] / "docs" / "lua.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"\n### channel\n.*?^```lua\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: f, kind: function.lua, source: file://f.lua, modules: [funcs, time]}
+          - {name: left, kind: function.lua, source: file://g.lua}
+          - {name: right, kind: function.lua, source: file://g.lua}
+        """,
+        f__lua="local funcs, time, seen = require('funcs'), require('time'), {}\nreturn function()\n"
+        + example.replace("    if got", "    seen[#seen + 1] = got.value:data()\n    if got")
+        + "\nreturn seen\nend\n",
+        g__lua="return function() return 'here' end",
+    )
+
+    assert runtime.call("app:f") == ["here", "here"]

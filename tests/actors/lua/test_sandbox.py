@@ -84,7 +84,8 @@ def test_no_value_that_a_script_can_reach_is_a_python_object(lua, engine):
           end
         end
         look(_G, "_G")
-        for _, name in ipairs({ "json", "logger", "queue", "ctx", "funcs", "uuid", "env", "errors", "security", "store", "registry" }) do
+        for _, name in ipairs({ "json", "logger", "queue", "ctx", "funcs", "uuid", "env", "errors", "security", "store", "registry",
+                                "time", "channel" }) do
           look(require(name), name)
         end
         local security, registry = require("security"), require("registry")
@@ -94,7 +95,7 @@ def test_no_value_that_a_script_can_reach_is_a_python_object(lua, engine):
         return bad
         """,
         f"engine: {engine}",
-        modules="json, logger, queue, ctx, funcs, uuid, env, security, store, registry",
+        modules="json, logger, queue, ctx, funcs, uuid, env, security, store, registry, time",
     )
 
     assert found() == []
