@@ -69,6 +69,11 @@ class DeclaredQueue:
         )
 
     @property
+    def may_vanish(self) -> bool:
+        """Whether the broker deletes it when nobody uses it."""
+        return self.options.auto_delete or "x-expires" in self.arguments
+
+    @property
     def suspects_name(self) -> str:
         """The beginning of the names of queues for deliveries that may have killed a process."""
         return f"{self.name}.noria.suspects"

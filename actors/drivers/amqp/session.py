@@ -246,6 +246,8 @@ class Session:
         if earlier is not None:
             earlier.close()
             earlier.ended.wait(CLOSE_PATIENCE)
+        if queue.may_vanish:
+            self.declare(queue)
         made = AmqpSubscription(self, queue, terms)
         with self._lock:
             self._subscriptions[queue.name, terms.consumer] = made

@@ -216,6 +216,18 @@ def test_a_queue_that_somebody_deleted_is_there_again_for_the_next_publish(drive
     assert driver.info(queue).ready == 2
 
 
+def test_a_queue_that_the_broker_deleted_after_its_last_consumer_is_there_for_the_next_one(driver):
+    queue = declare(driver, auto_delete=True)
+    first, _ = subscribe(driver, queue)
+    first.close()
+    assert first.ended.wait(PATIENCE)
+
+    _, receiver = subscribe(driver, queue)
+    publish(driver, queue, b"1")
+
+    assert receiver.take_one().message.body == b"1"
+
+
 def test_a_consumer_whose_queue_is_deleted_fails_its_driver(rabbit_server, raw):
     failure = Failure()
     driver = AmqpDriver("d", AmqpConfig(url=rabbit_server.url))
