@@ -58,6 +58,7 @@ class Session:
         self._client_name = f"noria:{driver}:{instance}".replace(" ", "_")
         self.problem: DriverRefused | DriverUnavailable | None = None
         self.is_over = False
+        self._is_closing = False
         self._failed = failed
         self._lock = threading.Lock()
         self._server_offset = 0.0
@@ -233,9 +234,9 @@ class Session:
             self.settler.ring()
 
     def is_looking(self, subscription: RedisSubscription) -> bool:
-        """Whether its reader is about to fetch something."""
+        """Whether its reader is about to fetch something that a pause should wait for."""
         reader = self._readers.get(subscription)
-        return reader is not None and reader.is_looking
+        return reader is not None and reader.is_looking and not self._is_closing
 
     def forget(self, subscription: RedisSubscription) -> None:
         """It has left."""
@@ -288,6 +289,7 @@ class Session:
     def close(self) -> None:
         """Give everything back, as far as the server answers."""
         deadline = time.monotonic() + CLOSE_PATIENCE
+        self._is_closing = True
         subscriptions = [subscription for subscription, _ in self.readers()]
         if not self.is_over:
             for subscription in subscriptions:

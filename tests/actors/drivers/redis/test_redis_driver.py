@@ -512,7 +512,9 @@ def test_a_close_does_not_wait_for_a_server_that_hangs(redis_server, proxy_to, r
         redis_server, url=f"redis://127.0.0.1:{line.port}/0", prefix=request.node.name, socket_timeout=600.0
     )
     driver.open(Failures())
-    subscribe(driver, declare(driver))
+    queue = declare(driver)
+    for _ in range(30):
+        subscribe(driver, queue)
 
     line.freeze()
     closing = threading.Thread(target=driver.close)
