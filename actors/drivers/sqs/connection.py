@@ -4,6 +4,7 @@ Knows: the client, its threads, that it is lost only once. Must not know: what q
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from attrs import define
@@ -24,7 +25,7 @@ from .tools import Tools
 SENDERS, SETTLERS, RECEIVERS = 8, 4, 8
 # How long a closing driver waits for its last settlements.
 LAST_ROUND = 4.0
-# And how long for a poll that takes what has just been given back: it answers at once, and gives it back in its turn.
+# And how long for polls that take what has just been given back: they answer at once, and give it back in their turn.
 LAST_POLL = 2.0
 
 Store = Callable[[Delivery, str, Message], bool]
@@ -150,8 +151,9 @@ class Connection:
         for outbox in tuple(self._outboxes.values()):
             outbox.close(DriverUnavailable(self._driver, "closed"))
         self._settler.stop(LAST_ROUND)
+        deadline = time.monotonic() + LAST_POLL
         for poller in tuple(self._pollers.values()):
-            poller.join_if_it_may_hold(LAST_POLL)
+            poller.join_if_it_may_hold(max(0.0, deadline - time.monotonic()))
         self._let_go()
 
     # ---- ending --------------------------------------------------------------------------------------

@@ -443,6 +443,25 @@ def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
     driver.close()
 
 
+def test_closing_takes_no_longer_with_many_queues(make_driver, moto_server, proxy_to):
+    line = proxy_to(moto_server.port)
+    driver = make_driver(endpoint=f"http://127.0.0.1:{line.port}")
+    for _ in range(10):
+        queue = declare(driver)
+        publish(driver, queue, b"x")
+        subscription, receiver = subscribe(driver, queue)
+        subscription.release([receiver.take_one()])
+        assert subscription.flush(PATIENCE)
+        receiver.take_one()
+
+    line.freeze()
+    closing = threading.Thread(target=driver.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+
+    assert not closing.is_alive()
+
+
 def test_what_was_stored_before_the_server_was_lost_is_told(make_driver, moto_server, proxy_to):
     line = proxy_to(moto_server.port)
     driver = make_driver(endpoint=f"http://127.0.0.1:{line.port}", request_timeout=1.0)
