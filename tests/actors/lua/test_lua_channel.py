@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from noria.actors.events import MessageDeadLettered
+from noria.actors.events import MessageAcked, MessageDeadLettered
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
 
 ENGINES = ("lua54", "luajit")
@@ -360,6 +360,39 @@ def test_a_call_that_waits_ends_when_it_is_cancelled(begin):
     runtime.publish("app:tasks", {"id": 1})
 
     assert dead.wait(PATIENCE)
+
+
+def test_a_call_that_waits_ends_when_its_runtime_stops(begin):
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: driver, kind: queue.driver.memory}
+          - {name: tasks, kind: queue.queue, driver: driver}
+          - {name: begun, kind: queue.queue, driver: driver}
+          - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, time]}
+          - {name: g, kind: function.python, source: file://g.py}
+          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true}}
+          - {name: listener, kind: queue.consumer, queue: begun, func: g, lifecycle: {auto_start: true}}
+        """,
+        f__lua="""
+            local time = require("time")
+            return function()
+              require("queue").publish("app:begun", 1)
+              local never = time.after("1h")
+              never:receive()
+            end
+        """,
+        g__py="def handler(body):\n    return None",
+    )
+    begun = threading.Event()
+    runtime.bus.subscribe(lambda event: event.queue == "app:begun" and begun.set(), MessageAcked)
+
+    runtime.publish("app:tasks", {"id": 1})
+    assert begun.wait(PATIENCE)
+    report = runtime.stop()
+
+    assert (report.unfinished, report.abandoned) == ((), ())
 
 
 def test_the_example_of_the_page_runs(begin):
