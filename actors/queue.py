@@ -22,7 +22,7 @@ from .delivery import Delivery, Headers, Message, new_message_id
 from .driver import Driver, QueueDeclaration, QueueInfo, Subscription
 from .errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound, QueueUnavailable
 from .events import MessageDeadLettered, MessageExpired, MessageFailed
-from .outcome import EXPIRED, Ack, Nack, Outcome, Rejection
+from .outcome import EXPIRED, MAX_ERROR_LENGTH, Ack, Nack, Outcome, Rejection
 from .supervision import Backoff
 
 LONGEST_WAIT = 3600.0
@@ -300,7 +300,8 @@ class Queue:
             "x_original_queue": delivery.message.headers.get("x_original_queue", str(self.id)),
             "x_dead_letter_reason": outcome.reason,
             "x_dead_letter_time": int(time.time()),
-            "x_dead_letter_error": outcome.error,
+            # A driver's headers have limits, and what an exception says of itself has none.
+            "x_dead_letter_error": outcome.error[:MAX_ERROR_LENGTH],
         }
         return Message(delivery.message.id, delivery.message.body, headers)
 

@@ -5,9 +5,11 @@ import pytest
 from noria.actors import Runtime
 from noria.actors.access import QueueAccess
 from noria.actors.dead_letters import DeadLetters, Outcome, Selection, dead_letter_queue, groups, revived
-from noria.actors.delivery import Message
+from noria.actors.delivery import Delivery, Message
 from noria.actors.driver import Features
+from noria.actors.outcome import MAX_ERROR_LENGTH, Rejection
 from noria.actors.sweep import Sweep
+from noria.registry import EntryID
 
 APP = """
     namespace: app
@@ -227,3 +229,18 @@ def test_a_message_of_its_own_headers_keeps_them():
     message = Message("1", b"1", {"timestamp": 7, "attempts": 3, "x_tenant": "acme"})
 
     assert revived(message).headers == {"timestamp": 7, "x_tenant": "acme"}
+
+
+def test_an_endless_error_is_cut_before_it_becomes_a_header(access):
+    """Drivers have limits for headers, and what a policy or a codec says has none."""
+    tasks, dead = access.open("app:tasks"), access.open("app:dead")
+    tasks.publish(["body"])
+    deliveries: list[Delivery] = []
+    tasks.subscribe(EntryID.parse("app:me"), credit=1, deliver=deliveries.extend)
+    [delivery] = deliveries
+    assert delivery.claim()
+
+    tasks.settle(delivery, Rejection("denied", "no, " * 100_000))
+
+    [found] = dead.driver.peek(dead.name, 1)
+    assert len(found.message.headers["x_dead_letter_error"]) == MAX_ERROR_LENGTH
