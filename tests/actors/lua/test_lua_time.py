@@ -225,6 +225,7 @@ WRITTEN = {
     "Jan _2 15:04:05.000000": "Feb  4 21:00:57.012345",
     "Jan _2 15:04:05.000000000": "Feb  4 21:00:57.012345600",
     "05,000": "57,012",
+    "05.0000000000": "57.012345600",
     "05.0001": "57.0002",
     "Jan  2 002 __2 2": "Feb  4 035  35 4",
     "_2006": "_2009",
@@ -303,6 +304,16 @@ def test_what_is_written_with_everything_in_it_is_read_as_it_was(seconds, nanose
     text = written(layout, Civil.of(seconds, nanoseconds, zone(name)))
 
     assert read(layout, text)[:2] == (seconds, nanoseconds)
+
+
+def test_the_name_of_a_zone_is_known_there_whenever_it_was_in_use():
+    there = zone("America/New_York")
+
+    found = [
+        read("2006 MST", f"{year} {name}", there, there) for year, name in ((2010, "EDT"), (1000, "EST"))
+    ]
+
+    assert [(seconds, where) for seconds, _, where in found] == [(1262318400, there), (-30610206000, there)]
 
 
 def test_a_text_without_zone_is_in_the_zone_that_is_given(run):

@@ -1,6 +1,7 @@
 """Go's layouts: a moment as a text that looks like the reference moment, and back.
 
-The reference is Mon Jan 2 15:04:05 MST 2006; whatever in a layout is no part of it stands for itself.
+The reference is Mon Jan 2 15:04:05 MST 2006; whatever in a layout is no part of it stands for itself. What Go reads by
+oversight, a sign inside of a number, is refused.
 Knows: the parts, and what Go does with each. Must not know: Lua, the clock.
 """
 
@@ -73,7 +74,7 @@ def _written(part: str, at: Civil) -> str:
         return writer(at)
     if part[0] in "Z-":
         return "Z" if part[0] == "Z" and at.offset == 0 else _offset_text(part, at.offset)
-    digits = f"{at.nanosecond:09d}".ljust(len(part) - 1, "0")[: len(part) - 1]
+    digits = f"{at.nanosecond:09d}"[: len(part) - 1]
     if part[1] == "0":
         return part[0] + digits
     digits = digits.rstrip("0")

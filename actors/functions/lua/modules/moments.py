@@ -45,12 +45,12 @@ class Zone:
         return civil - self.offset_at(civil - guess)[0] if guess else civil
 
     def offset_of(self, name: str, civil: int) -> int | None:
-        """The offset that has this name here, best at this moment, else within half a year of it."""
+        """The offset that has this name here, best about this moment, else at any time."""
         for months in sorted(range(-6, 7), key=abs):
             offset, found = self.offset_at(self.moment(civil + months * 30 * DAY))
             if found == name:
                 return offset
-        return None
+        return _names_of(self).get(name)
 
 
 def _local(moment: int) -> Offset:
@@ -90,6 +90,16 @@ def zone(text: str) -> Zone:
         seconds, _, name = text.partition(" ")
         return fixed(name, int(seconds))
     return Zone(text=text, name=text, offset_at=_of(ZoneInfo(text)))
+
+
+@lru_cache(maxsize=64)
+def _names_of(where: Zone) -> dict[str, int]:
+    """The offset of each name that a zone ever had."""
+    names: dict[str, int] = {}
+    for day in range(days(1880, 1, 1), days(2038, 1, 1), 60):
+        offset, name = where.offset_at(day * DAY)
+        names.setdefault(name, offset)
+    return names
 
 
 # ---- the calendar ----------------------------------------------------------------------------------------
