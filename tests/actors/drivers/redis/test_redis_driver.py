@@ -12,7 +12,7 @@ from noria.actors.delivery import Message
 from noria.actors.drivers.redis import RedisConfig, RedisDriver
 from noria.actors.drivers.redis.keys import QueueKeys
 from noria.actors.drivers.tls import TlsConfig
-from noria.actors.errors import DriverRefused, DriverUnavailable
+from noria.actors.errors import DriverRefused, DriverUnavailable, QueueFull
 from noria.actors.testing import PATIENCE
 from noria.actors.testing.harness import (
     ack,
@@ -188,6 +188,18 @@ def test_a_large_batch_goes_through_the_scripts_in_pieces(driver):
 
     assert driver.info(queue).delayed == 1500
     assert driver.purge(queue) == 1500
+
+
+def test_who_waits_for_room_does_not_send_everything_again_and_again(driver, client):
+    queue = declare(driver, max_length=1)
+    publish(driver, queue, b"first")
+    before = client.info("stats")["total_net_input_bytes"]
+
+    with pytest.raises(QueueFull) as caught:
+        publish(driver, queue, *[b"x" * 100_000] * 10, timeout=0.5)
+
+    assert caught.value.accepted == 0
+    assert client.info("stats")["total_net_input_bytes"] - before < 3_000_000
 
 
 def test_connections_bear_the_name_of_their_driver(driver, client):
