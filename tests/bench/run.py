@@ -11,79 +11,21 @@ import queue
 import statistics
 import subprocess
 import sys
-import tempfile
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Self
 
+import languages
 import pykka
+from application import BODY, LOOKING, SECURITY, Cost, application
 from table import Table
 
-from noria.actors import Runtime
-
-BODY = {"id": "task-123", "action": "process"}
 NAP = 0.005
 
-DEFINITION = """
-    namespace: bench
-    entries:
-      - {{name: memory, kind: queue.driver.memory}}
-      - {{name: tasks, kind: queue.queue, driver: memory, options: {{max_length: 1000000}}}}
-      - {{name: handler, kind: function.python, source: "file://handlers.py"}}
-      - name: allow
-        kind: security.policy
-        policy: {{actions: funcs.call, resources: "bench:*", effect: allow}}
-      - name: allow_first_attempts
-        kind: security.policy
-        policy:
-          actions: funcs.call
-          resources: "bench:*"
-          effect: allow
-          conditions: [{{field: meta.message.attempt, operator: lte, value: 3}}]
-      - name: consumer
-        kind: queue.consumer
-        queue: tasks
-        func: handler
-        concurrency: {concurrency}
-        prefetch: {prefetch}
-        lifecycle:
-          auto_start: true
-          {security}
-"""
-SECURITY = "security: {actor: {id: worker}, policies: [allow]}"
-LOOKING = "security: {actor: {id: worker}, policies: [allow_first_attempts]}"
-NO_OP = "def handler(body): pass"
 NAPPING = f"import time\ndef handler(body): time.sleep({NAP})"
 STAMPING = "import time, bench_probe\ndef handler(body): bench_probe.arrived(time.perf_counter())"
-
-
-@contextmanager
-def application(
-    concurrency: int, prefetch: int = 10, handlers: str = NO_OP, security: str = SECURITY
-) -> Iterator[Runtime]:
-    """A running application with one queue and one consumer."""
-    with tempfile.TemporaryDirectory() as directory:
-        definition = DEFINITION.format(concurrency=concurrency, prefetch=prefetch, security=security)
-        Path(directory, "app.yaml").write_text(textwrap.dedent(definition))
-        Path(directory, "handlers.py").write_text(handlers)
-        with Runtime.load(directory) as runtime:
-            yield runtime
-
-
-class Cost:
-    """CPU and wall seconds of a block."""
-
-    def __enter__(self) -> Self:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.cpu, self.wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
 
 
 # ---- limits ---------------------------------------------------------------------------------------------
@@ -219,7 +161,7 @@ class Probe(ModuleType):
 def thousand_workers() -> dict[str, float]:
     """In a process of its own, so that its memory is its own: seconds to start, and MB that a thousand workers add."""
     code = (
-        "import json, resource, sys, time; sys.path.insert(0, sys.argv[1]); from run import application\n"
+        "import json, resource, sys, time; sys.path.insert(0, sys.argv[1]); from application import application\n"
         "rss = lambda: int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize() / 1e6\n"
         "before = rss(); began = time.perf_counter()\n"
         "with application(concurrency=1000) as runtime:\n"
@@ -290,6 +232,7 @@ def main() -> int:
 
     table.row("authorisation, % of throughput", authorisation_shares(rounds, SECURITY), 15)
     table.row("the same, a policy that reads each message, %", authorisation_shares(rounds, LOOKING))
+    languages.rows(table, rounds)
     return 1 if table.failed else 0
 
 

@@ -28,3 +28,7 @@ class Table:
             f"| {what} | {median:.2f} | {min(values):.2f} to {max(values):.2f} | {limit} | {note} |",
             flush=True,
         )
+
+    def left_out(self, what: str, why: str) -> None:
+        """A row that cannot be measured here."""
+        print(f"| {what} | left out | | | {why} |", flush=True)
