@@ -50,10 +50,6 @@ class Reader:
         self._others_had_time = False
         self.thread = IoThread(f"noria-redis-{subscription.name}", self._round, self._end)
 
-    def close(self) -> None:
-        """Break its connection."""
-        self._link.close()
-
     def _end(self, error: BaseException | None) -> None:
         self.has_ended = True
         self._subscription.has_looked()

@@ -202,11 +202,9 @@ class Session:
             reader = Reader(subscription, link, self.reader_ended)
         except LOST as error:
             raise self._unavailable(error) from error
-        lease = int(self.config.lease * 1000)
+        terms = (subscription.name, int(self.config.lease * 1000), subscription.limit)
         try:
-            self.ask(
-                scripts.JOIN.on(subscription.queue.keys.all, subscription.name, lease, subscription.limit)
-            )
+            self.ask(scripts.JOIN.on(subscription.queue.keys.all, *terms))
         except BaseException:
             link.close()
             raise

@@ -21,7 +21,6 @@ class Lease:
         visibility: seconds, for which it is ours at a time.
         since: when it was received; monotonic seconds.
         until: when others will see it, unless it is prolonged before; monotonic seconds.
-        group: of a FIFO queue.
     """
 
     key: str
@@ -29,7 +28,6 @@ class Lease:
     visibility: int
     since: float
     until: float
-    group: str = ""
 
 
 class Uncounted:

@@ -201,7 +201,6 @@ class Poller:
             visibility=visibility,
             since=since,
             until=since + visibility,
-            group=system.get("MessageGroupId", ""),
         )
         self._queue.note_seen(lease.key)
         attempt = self._tools.uncounted.attempt(lease.key, int(system.get("ApproximateReceiveCount", 1)))
