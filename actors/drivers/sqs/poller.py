@@ -241,4 +241,8 @@ class Poller:
         handles = [delivery.receipt.handle for delivery in deliveries]
         for delivery in deliveries:
             self._tools.uncounted.add(delivery.receipt.key)
-        self._tools.client.hide(self._queue.url, handles, [0] * len(handles))
+        try:
+            self._tools.client.hide(self._queue.url, handles, [0] * len(handles))
+        except CallFailed as failed:
+            if failed.fate is not Fate.LATER:  # else it comes back by itself, when its visibility is over
+                raise

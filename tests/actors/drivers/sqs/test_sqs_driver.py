@@ -443,6 +443,38 @@ def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
     driver.close()
 
 
+def test_a_message_that_comes_too_late_and_cannot_be_given_back_now_ends_nothing(make_driver, monkeypatch):
+    failures, is_polling, is_throttled = [], threading.Event(), threading.Event()
+    driver = make_driver({"c": SqsConsumerOptions(wait_time=20.0, visibility_timeout=2.0)})
+    driver.close()
+    driver.open(failures.append)
+    client = driver._connection.client
+    receive = client.receive
+
+    def receiving(*args, **options):
+        is_polling.set()
+        return receive(*args, **options)
+
+    def throttled(*_args):
+        is_throttled.set()
+        raise CallFailed(Fate.LATER, "too much", "Throttling")
+
+    monkeypatch.setattr(client, "receive", receiving)
+    queue = declare(driver)
+    paused, _ = subscribe(driver, queue)
+    assert is_polling.wait(PATIENCE)
+    paused.pause()
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "hide", throttled)
+        publish(driver, queue, b"x")
+        assert is_throttled.wait(PATIENCE)
+        _, receiver = subscribe(driver, queue, consumer="other")
+        delivery = receiver.take_one()
+
+    assert delivery.message.body == b"x"
+    assert failures == []
+
+
 def test_closing_takes_no_longer_with_many_queues(make_driver, moto_server, proxy_to):
     line = proxy_to(moto_server.port)
     driver = make_driver(endpoint=f"http://127.0.0.1:{line.port}")
