@@ -11,7 +11,7 @@ from attrs import define, field
 
 from ...driver import QueueDeclaration
 from .delay_steps import delay_queue_name, may_be_gone
-from .options import AmqpQueueOptions, arguments_of, milliseconds
+from .options import AmqpQueueOptions, QueueType, arguments_of, milliseconds
 
 if TYPE_CHECKING:
     from .config import AmqpConfig
@@ -74,6 +74,11 @@ class DeclaredQueue:
         return self.options.auto_delete or "x-expires" in self.arguments
 
     @property
+    def delay_type(self) -> QueueType:
+        """Of its delay queues: a classic one loses what is leaving it when the broker is killed."""
+        return "quorum" if self.options.durable else "classic"
+
+    @property
     def suspects_name(self) -> str:
         """The beginning of the names of queues for deliveries that may have killed a process."""
         return f"{self.name}.noria.suspects"
@@ -95,7 +100,7 @@ class DeclaredQueue:
 
     def delay_names(self) -> list[str]:
         """Where messages of it are delayed, as far as this process has put them there."""
-        now, queue_type = time.monotonic(), self.options.queue_type
+        now, queue_type = time.monotonic(), self.delay_type
         return [
             delay_queue_name(self.name, queue_type, step)
             for step, declared_at in tuple(self.delays.items())

@@ -3,9 +3,10 @@
 Knows: arithmetic, names, arguments. Must not know: pika, connections.
 
 RabbitMQ lets messages expire at the head of a queue only, so a queue holds messages of one delay; delays are
-rounded up to one of a few steps, so that there are few queues. A classic queue that nobody declares again is deleted
-by the broker some time after the last message has left it. A quorum queue stays: RabbitMQ does not count it as use when
-it is declared again (seen with 3.10), and would delete it together with its messages.
+rounded up to one of a few steps, so that there are few queues. They are quorum queues, which let a message go only once
+it is safe where it goes; a queue that does not survive the broker has classic ones. A classic queue that nobody declares
+again is deleted by the broker some time after the last message has left it. A quorum queue stays: RabbitMQ does not
+count it as use when it is declared again (seen with 3.10), and would delete it together with its messages.
 """
 
 from bisect import bisect_left

@@ -223,8 +223,7 @@ class Session:
         if declared_at is not None and not is_to_be_declared_again(step, time.monotonic() - declared_at):
             self.publisher.send(publication)
             return
-        queue_type = queue.options.queue_type
-        name = delay_queue_name(queue.name, queue_type, step)
+        name = delay_queue_name(queue.name, queue.delay_type, step)
 
         def on_declared(_frame: Any, refusal: Refusal | None) -> None:
             if refusal is None:
@@ -233,9 +232,8 @@ class Session:
             else:
                 self.link.fail(f"cannot delay messages in queue {name}: {refusal.code} {refusal.text}")
 
-        self.control.declare(
-            name, on_declared, durable=True, arguments=delay_queue_arguments(queue.name, queue_type, step)
-        )
+        arguments = delay_queue_arguments(queue.name, queue.delay_type, step)
+        self.control.declare(name, on_declared, durable=True, arguments=arguments)
 
     # ---- subscriptions ---------------------------------------------------------------------------------
 

@@ -339,7 +339,7 @@ class AmqpSubscription(HeldSubscription):
             if not step:
                 self._session.publisher.send(Publication(self.queue.name, [letter], answered=answered))
                 return
-            name = delay_queue_name(self.queue.name, self.queue.options.queue_type, step)
+            name = delay_queue_name(self.queue.name, self.queue.delay_type, step)
             publication = Publication(name, [keep_expiration(letter)], answered=answered)
             self._session.send_delayed(self.queue, step, publication)
 

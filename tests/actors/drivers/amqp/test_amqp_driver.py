@@ -362,8 +362,23 @@ def test_a_delay_longer_than_any_queue_takes_several_trips(driver, monkeypatch):
     assert delivery.message.headers == {}
 
 
-def test_delay_queues_go_away_by_themselves(driver, rabbit_server):
+def test_a_message_leaves_its_delay_only_when_it_is_safe_where_it_goes(driver, rabbit_server):
+    """From a classic delay queue it was lost when the broker was killed at that moment."""
     queue = declare(driver)
+    publish(driver, queue, b"1")
+    subscription, receiver = subscribe(driver, queue)
+    nack(receiver.take_one(), delay=1.0)
+    assert subscription.flush(PATIENCE)
+
+    delayed = rabbit_server.queue(f"{queue}.noria.delay.quorum.1000")
+
+    assert delayed["type"] == "quorum"
+    assert rabbit_server.queue_arguments(delayed["name"])["x-dead-letter-strategy"] == "at-least-once"
+    assert receiver.take_one().attempt == 2
+
+
+def test_delay_queues_of_what_does_not_survive_the_broker_go_away_by_themselves(driver, rabbit_server):
+    queue = declare(driver, durable=False)
     publish(driver, queue, b"1")
     subscription, receiver = subscribe(driver, queue)
     nack(receiver.take_one(), delay=1.0)
@@ -381,7 +396,7 @@ def test_a_deleted_delay_queue_is_made_again(driver, raw):
     _, receiver = subscribe(driver, queue)
     nack(receiver.take_one(), delay=0.1)
     again = receiver.take_one()
-    raw.queue_delete(f"{queue}.noria.delay.100")
+    raw.queue_delete(f"{queue}.noria.delay.quorum.100")
 
     nack(again, delay=0.1)
 
