@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .application import Application, application_options, example
+
+if TYPE_CHECKING:
+    from ...registry import Registry
 
 
 @click.command(
@@ -44,15 +47,23 @@ def command(
     registry = application.registry()
     try:
         with Runtime(registry, application.settings(), consuming=False) as runtime:
-            acting = runtime.acting_as(consumer) if consumer is not None else contextlib.nullcontext()
+            acting = contextlib.ExitStack()
+            if consumer is not None:
+                acting.enter_context(runtime.acting_as(_in_full(registry, consumer, "queue.consumer")))
             with acting:
-                result = runtime.call(function, *values)
+                result = runtime.call(_in_full(registry, function, "function."), *values)
     except NoriaError as error:
         raise click.ClickException(str(error)) from error
     except Exception as error:
         raise click.ClickException(f"{function} failed: {describe(error)}") from error
     click.echo(_shown(result))
     return 0
+
+
+def _in_full(registry: Registry, name: str, kinds: str) -> str:
+    """The ID of a bare name that only one entry of these kinds has; anything else as it is."""
+    named = [str(entry.id) for entry in registry if entry.id.name == name and entry.kind.startswith(kinds)]
+    return named[0] if len(named) == 1 else name
 
 
 def _shown(result: Any) -> str:

@@ -45,6 +45,14 @@ def test_the_result_is_printed_as_json(noria, app):
     assert json.loads(noria("call", app, "app:wait", '"later"').stdout) == "later"
 
 
+def test_a_bare_name_is_enough_where_only_one_has_it(noria, app):
+    assert json.loads(noria("call", app, "add", "2").stdout) == {"sum": 3}
+
+    denied = noria("call", app, "add", "2", "--as", "worker")
+    assert "may not funcs.call on 'app:add'" in denied.stderr
+    assert "function not found: worker" in noria("call", app, "worker").stderr
+
+
 def test_a_result_that_is_no_json_is_shown_as_python_shows_it(noria, app):
     assert noria("call", app, "app:odd").stdout == "<class 'set'>\n"
 
