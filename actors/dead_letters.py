@@ -5,7 +5,7 @@ Knows: the headers that a queue gives to a dead letter. Must not know: the comma
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field, frozen
 
@@ -32,10 +32,9 @@ class Selection:
     ids: frozenset[str] = frozenset()
 
     def __contains__(self, message: Message) -> bool:
-        headers = message.headers
         return (
-            (self.origin is None or headers.get(ORIGIN) == self.origin)
-            and (self.reason is None or headers.get(REASON) == self.reason)
+            (self.origin is None or text_of(message, ORIGIN) == self.origin)
+            and (self.reason is None or text_of(message, REASON) == self.reason)
             and (not self.ids or message.id in self.ids)
         )
 
@@ -47,12 +46,14 @@ class Outcome:
     Attributes:
         done: how many, by the queue they went to, or by the one they were dropped from.
         kept: why some stayed, by their IDs.
+        missing: the selected IDs that did not come.
         unseen: how many messages nobody looked at.
         problem: why it ended early, or None.
     """
 
     done: Counter[str] = field(factory=Counter)
     kept: dict[str, str] = field(factory=dict)
+    missing: set[str] = field(factory=set)
     unseen: int = 0
     problem: str | None = None
 
@@ -95,10 +96,10 @@ class DeadLetters:
 
     def problem_with_origin(self, message: Message) -> str | None:
         """Why a message cannot go back to where it came from, or None."""
-        origin = message.headers.get(ORIGIN)
+        origin = text_of(message, ORIGIN)
         if origin is None:
             return f"it has no header {ORIGIN}"
-        return self.problem_with(str(origin))
+        return self.problem_with(origin)
 
     def problem_with(self, target: str) -> str | None:
         """Why the dead letters of this queue cannot go to a queue, or None."""
@@ -114,8 +115,9 @@ class DeadLetters:
 
     def drop(self, selection: Selection, outcome: Outcome) -> None:
         """Remove the selected messages for good. `outcome` grows meanwhile, so that it tells the truth at any time."""
+        expected = self._expected(selection)
         with Sweep(self.queue) as sweep:
-            for delivery in self._selected(sweep, selection):
+            for delivery in _selected(sweep, selection, expected, outcome):
                 sweep.ack(delivery)
                 outcome.done[str(self.queue.id)] += 1
             outcome.unseen = sweep.unseen
@@ -125,8 +127,9 @@ class DeadLetters:
 
         Those that cannot go there stay. It ends early where a queue has no room.
         """
+        expected = self._expected(selection)
         with Sweep(self.queue) as sweep:
-            for delivery in self._selected(sweep, selection):
+            for delivery in _selected(sweep, selection, expected, outcome):
                 message = delivery.message
                 problem = self.problem_with_origin(message) if to is None else self.problem_with(to)
                 if problem is not None:
@@ -139,14 +142,29 @@ class DeadLetters:
                 outcome.done[str(target.id)] += 1
             outcome.unseen = sweep.unseen
 
-    def _selected(self, sweep: Sweep, selection: Selection) -> Iterator[Delivery]:
-        wanted = set(selection.ids)
-        for delivery in sweep:
-            if delivery.message in selection:
-                yield delivery
-                wanted.discard(delivery.message.id)
-                if selection.ids and not wanted:
-                    return
+    def _expected(self, selection: Selection) -> Counter[str]:
+        """How often each selected ID is to come: one may be there twice, as after a move between drivers that was cut."""
+        if not selection.ids:
+            return Counter()
+        return Counter(selection.ids) | Counter(each.message.id for each in self.look(selection))
+
+
+def _selected(
+    sweep: Sweep, selection: Selection, expected: Counter[str], outcome: Outcome
+) -> Iterator[Delivery]:
+    """What a sweep finds of a selection; it goes no further than it has to for the expected IDs."""
+    outcome.missing = set(selection.ids)
+    for delivery in sweep:
+        if delivery.message not in selection:
+            continue
+        id_ = delivery.message.id
+        outcome.missing.discard(id_)
+        yield delivery
+        expected[id_] -= 1
+        if expected[id_] <= 0:
+            del expected[id_]
+        if selection.ids and not expected:
+            return
 
 
 def dead_letter_queue(access: QueueAccess, queue: Queue) -> tuple[Queue, str | None] | None:
@@ -161,7 +179,16 @@ def dead_letter_queue(access: QueueAccess, queue: Queue) -> tuple[Queue, str | N
     return None
 
 
-def groups(messages: Iterable[StoredMessage]) -> Counter[tuple[Any, Any, Any]]:
+Group = tuple[str | None, str | None, str | None]
+
+
+def groups(messages: Iterable[StoredMessage]) -> Counter[Group]:
     """How many messages there are of each origin, reason and error."""
-    found = (each.message.headers for each in messages)
-    return Counter((each.get(ORIGIN), each.get(REASON), each.get(ERROR)) for each in found)
+    found = (each.message for each in messages)
+    return Counter((text_of(each, ORIGIN), text_of(each, REASON), text_of(each, ERROR)) for each in found)
+
+
+def text_of(message: Message, name: str) -> str | None:
+    """A header as a text: others than we may have written it, and anything into it."""
+    value = message.headers.get(name)
+    return None if value is None else str(value)

@@ -10,7 +10,7 @@ import contextlib
 import datetime as dt
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -26,6 +26,7 @@ from .waiting import line
 if TYPE_CHECKING:
     from ..access import QueueAccess
     from ..dead_letters import DeadLetters, Outcome, Selection
+    from ..driver import StoredMessage
 
 LONGEST_ERROR: Final = 160
 
@@ -108,7 +109,8 @@ def ls_command(chosen: Chosen, *, as_json: bool) -> int:
     from ..dead_letters import groups
     from ..sweep import HOLD
 
-    counts = groups(chosen.letters.look(chosen.selection))
+    found = list(chosen.letters.look(chosen.selection))
+    counts = groups(found)
     if as_json:
         data = [
             {"queue": origin, "reason": reason, "error": error, "count": count}
@@ -127,25 +129,28 @@ def ls_command(chosen: Chosen, *, as_json: bool) -> int:
     behind = chosen.letters.queue.info().message_count - HOLD
     if behind > 0:
         click.echo(f"{counted(behind)} behind the first {HOLD} not looked at")
-    return 0
+    return _tell_missing(chosen, _missing(chosen, found))
 
 
-def _cell(value: Any) -> str | None:
+def _cell(value: str | None) -> str | None:
     if value is None:
         return None
-    text = printable(str(value))
+    text = printable(value)
     return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
 
 
 @command.command("show", epilog=example("noria dead show examples/brokers/app orders --limit 3"))
 @dead_letter_options
-@click.option("--limit", type=click.IntRange(min=1), default=1, show_default=True, help="How many messages.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="How many messages; otherwise 1, or those of every --id."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a message.")
-def show_command(chosen: Chosen, *, limit: int, as_json: bool) -> int:
+def show_command(chosen: Chosen, *, limit: int | None, as_json: bool) -> int:
     """Show dead letters of QUEUE of APP in full: why they were given up, their headers and body. None is taken."""
     found = list(chosen.letters.look(chosen.selection))
     if not found:
         return _nothing(chosen)
+    limit = limit or (len(found) if chosen.selection.ids else 1)
     for number, stored in enumerate(found[:limit]):
         letter = shown(stored, chosen.letters.queue.decode)
         if as_json:
@@ -155,25 +160,19 @@ def show_command(chosen: Chosen, *, limit: int, as_json: bool) -> int:
             _print_letter(letter)
     if len(found) > limit and not as_json:
         click.echo(f"\n{len(found) - limit} more; --limit shows them")
-    return 0
+    return _tell_missing(chosen, _missing(chosen, found))
 
 
 def _print_letter(letter: Shown) -> None:
     from ..dead_letters import ERROR, GIVEN, ORIGIN, REASON, TIME
 
     headers = letter.stored.message.headers
-    given_up = headers.get(TIME)
-    when = (
-        dt.datetime.fromtimestamp(given_up, dt.UTC).isoformat().replace("+00:00", "Z")
-        if isinstance(given_up, int | float)
-        else None
-    )
     lines = [
         ("id", letter.stored.message.id),
         ("from", headers.get(ORIGIN)),
         ("reason", headers.get(REASON)),
         ("attempts", headers.get("attempts")),
-        ("when", when),
+        ("when", _moment(headers.get(TIME))),
         ("error", headers.get(ERROR)),
     ]
     for title, value in lines:
@@ -184,8 +183,29 @@ def _print_letter(letter: Shown) -> None:
             click.echo(f"{'' if number else title:<9} {text}")
 
 
+def _moment(since_1970: Any) -> str | None:
+    """A time as ISO 8601; what is none, for others than we may have written it, as it is."""
+    try:
+        return dt.datetime.fromtimestamp(since_1970, dt.UTC).isoformat().replace("+00:00", "Z")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None if since_1970 is None else str(since_1970)
+
+
+def _missing(chosen: Chosen, found: Iterable[StoredMessage]) -> set[str]:
+    return set(chosen.selection.ids).difference(each.message.id for each in found)
+
+
+def _tell_missing(chosen: Chosen, ids: set[str]) -> int:
+    """Name the IDs that were asked for and are not there; the exit code that this means."""
+    if ids:
+        click.echo(f"{chosen.queue} has no dead letter {printable(', '.join(sorted(ids)))}", err=True)
+    return 1 if ids else 0
+
+
 def _nothing(chosen: Chosen) -> int:
     """Say that nothing fits; an ID or reason that was asked for and is not there is a failure."""
+    from ..dead_letters import groups
+
     selection = chosen.selection
     if not (selection.ids or selection.reason):
         such = "such " if selection.origin else ""
@@ -193,7 +213,7 @@ def _nothing(chosen: Chosen) -> int:
         return 0
     wanted = " ".join([*sorted(selection.ids), *([selection.reason] if selection.reason else [])])
     everything = attrs.evolve(selection, reason=None, ids=frozenset())
-    reasons = sorted({str(each[1]) for each in _groups(chosen, everything)})
+    reasons = sorted({str(reason) for _, reason, _ in groups(chosen.letters.look(everything))})
     hint = ""
     if selection.reason and selection.reason not in reasons:
         hint = nearest(selection.reason, reasons) or f"; there are {', '.join(reasons) or 'none'}"
@@ -208,12 +228,6 @@ def _out_of_sight(chosen: Chosen) -> str:
     info = chosen.letters.queue.info()
     hidden = info.in_flight + info.delayed
     return f" ({counted(hidden)} in flight or delayed, which nobody can look at now)" if hidden else ""
-
-
-def _groups(chosen: Chosen, selection: Selection) -> list[tuple[Any, Any, Any]]:
-    from ..dead_letters import groups
-
-    return list(groups(chosen.letters.look(selection)))
 
 
 @command.command(
@@ -284,7 +298,9 @@ def drop_command(chosen: Chosen, *, yes: bool) -> int:
         click.echo("nothing was removed")
         return 1
     # Only those that were counted: what comes while somebody thinks about the answer stays.
-    selection = attrs.evolve(chosen.selection, ids=frozenset(found))
+    selection = chosen.selection
+    if not selection.ids:
+        selection = attrs.evolve(selection, ids=frozenset(found))
     outcome = Outcome()
     try:
         with line(lambda: f"{counted(outcome.count)} removed"):
@@ -303,4 +319,6 @@ def _end(chosen: Chosen, outcome: Outcome) -> int:
         click.echo(f"stopped: {outcome.problem}; the others stay", err=True)
     if outcome.unseen:
         click.echo(f"{counted(outcome.unseen)} behind those that stay not looked at; run it again", err=True)
-    return 1 if outcome.kept or outcome.problem or outcome.unseen else 0
+    is_complete = not (outcome.problem or outcome.unseen)
+    code = _tell_missing(chosen, outcome.missing & chosen.selection.ids) if is_complete else 1
+    return 1 if outcome.kept else code

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +39,7 @@ class Shown:
     def age(self) -> float | None:
         """Seconds since it was published, where that is known."""
         since = self.stored.message.headers.get(PUBLISHED)
-        if isinstance(since, bool) or not isinstance(since, int | float):
+        if isinstance(since, bool) or not isinstance(since, int | float) or not abs(since) < math.inf:
             return None
         return max(0.0, time.time() - since)
 

@@ -1,6 +1,7 @@
 """publish, queue and dead: messages reached through a durable driver while nothing runs."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -428,6 +429,46 @@ def test_a_dead_letter_is_shown_in_full(noria, shop, bury):
         "          }\n"
     )
     assert noria("dead", "show", shop, "orders").stdout.endswith("\n1 more; --limit shows them\n")
+
+
+@pytest.mark.parametrize("subcommand", ["show", "replay", "drop --yes"])
+def test_each_chosen_id_counts_and_one_that_is_not_there_is_told(noria, shop, bury, stored, subcommand):
+    bury("1", "2", "3")
+    words = subcommand.split()
+
+    result = noria("dead", *words[:1], shop, "dead", "--id", "1", "--id", "3", "--id", "9", *words[1:])
+
+    assert (result.exit_code, result.stderr) == (1, "shop:dead has no dead letter 9\n")
+    if subcommand == "show":
+        assert [line for line in result.stdout.splitlines() if line.startswith("id ")] == [
+            "id        1",
+            "id        3",
+        ]
+    else:
+        assert ids(stored("shop:dead")) == ["2"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["drop", "--yes"], ["drop", "--id", "1", "--yes"], ["replay", "--id", "1"]]
+)
+def test_both_are_meant_where_one_id_is_there_twice(noria, shop, bury, stored, arguments):
+    bury("1", "1")
+
+    assert "2 " in noria("dead", arguments[0], shop, "orders", *arguments[1:]).stdout
+    assert stored("shop:dead") == []
+
+
+def test_headers_that_somebody_else_wrote_stop_nobody(noria, shop):
+    strange = {"x_dead_letter_reason": [1], "x_dead_letter_error": 5, "x_dead_letter_time": 1e300}
+    with QueueAccess(Runtime.load(shop).registry) as access:
+        queue = access.open("shop:dead")
+        message = Message("1", b"{}", {**strange, "x_original_queue": "shop:orders", "timestamp": math.inf})
+        queue.driver.publish(queue.name, [message], 0)
+
+    assert "    1  [1]     shop:orders  5\n" in noria("dead", "ls", shop, "dead").stdout
+    assert "when      1e+300\n" in noria("dead", "show", shop, "dead").stdout
+    assert noria("queue", "peek", shop, "dead").stdout.startswith("1  ready\n")
+    assert noria("dead", "drop", shop, "dead", "--reason", "[1]", "--yes").exit_code == 0
 
 
 def test_replayed_dead_letters_are_handled_again_from_their_first_attempt(noria, run, shop, stored):
