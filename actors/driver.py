@@ -74,13 +74,10 @@ class QueueDeclaration:
     Attributes:
         name: the backend's name of the queue, unique within the driver.
         options: an instance of the driver's `queue_options`.
-        dead_letter: the backend's name of its dead-letter queue, where that is on the same driver. For drivers whose
-            backend dead-letters by itself; `Queue` does it for everybody else.
     """
 
     name: str
     options: Any = QueueOptions()
-    dead_letter: str | None = None
 
 
 MessageState = Literal["ready", "delayed", "in_flight"]

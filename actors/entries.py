@@ -147,7 +147,7 @@ def _check_driver_names(options: Mapping[str, Any], registry: Registry) -> Compl
     kinds = {kind.name for kind in DRIVER_KINDS} | {
         entry.kind for entry in registry.find({".kind": "queue.driver.*"})
     }
-    known = sorted({*map(short_name, kinds), "amqp", "redis", "sqlite", "sqs"})
+    known = sorted(map(short_name, kinds))
     for name in options:
         if name not in known:
             near = nearest(name, known)

@@ -78,18 +78,10 @@ class Queue:
 
     def open(self) -> None:
         """Declare the queue to its driver and let publishers in."""
-        self.driver.declare(self._declaration())
+        self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
         with self._lock:
             self._is_open = self.is_declared = True
             self._changed.notify_all()
-
-    def _declaration(self) -> QueueDeclaration:
-        target = self.dead_letter.queue if self.dead_letter is not None else None
-        return QueueDeclaration(
-            name=self.name,
-            options=self._settings.options,
-            dead_letter=target.name if target is not None and target.driver is self.driver else None,
-        )
 
     def close(self) -> None:
         """Make publishers wait until the queue is opened again."""
