@@ -194,7 +194,7 @@ def it_drops_what_it_has_no_room_for(monkeypatch):
         queue._append(messages[: max(0, queue._free_places())])
 
 
-@flaw("test_what_waited_too_long_is_expired")
+@flaw("test_what_waited_too_long_is_marked_as_expired")
 def it_never_expires_anything(monkeypatch):
     @change(monkeypatch, MemoryQueue, "_set_bounds")
     def set_bounds(original, queue, max_length, _message_ttl):
