@@ -159,11 +159,11 @@ def quorum_vhost(rabbit_server):
 
 
 def make_quorum(request: pytest.FixtureRequest) -> AmqpDriver:
-    """RabbitMQ puts what a consumer of a quorum queue gives back behind what is ready there."""
+    """As above, with quorum queues: their order is not promised."""
     driver = make_amqp(request)
     driver.config = evolve(driver.config, vhost=request.getfixturevalue("quorum_vhost"))
     driver.queue_options = QuorumOptions
-    driver.features = evolve(driver.features, returns_to_head=False, ordered=False)
+    driver.features = evolve(driver.features, ordered=False)
     return driver
 
 
