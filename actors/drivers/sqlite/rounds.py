@@ -7,6 +7,7 @@ whoever has credit, so that a message may come in and be claimed in one transact
 shares one transaction and its wait for the disk.
 """
 
+import os
 import sqlite3
 import time
 from collections import deque
@@ -220,6 +221,9 @@ class Rounds:
         for subscription, deliveries in done.claimed:
             if not subscription.hand_over(deliveries):
                 self._returned += [Settlement(Verb.RELEASE, delivery) for delivery in deliveries]
+        if len(done.claimed) == 1 and len(done.claimed[0][1]) == 1:
+            # Lets go of the interpreter: the worker that was just woken comes before what is left of this round.
+            os.sched_yield()
         for task in self._in_hand:
             if isinstance(task, Publish):
                 task.stored()
