@@ -221,9 +221,9 @@ class Rounds:
         for subscription, deliveries in done.claimed:
             if not subscription.hand_over(deliveries):
                 self._returned += [Settlement(Verb.RELEASE, delivery) for delivery in deliveries]
-        if len(done.claimed) == 1 and len(done.claimed[0][1]) == 1:
-            # Lets go of the interpreter: the worker that was just woken comes before what is left of this round.
-            os.sched_yield()
+            elif subscription.credit == subscription.limit - 1:
+                # It had nothing to do. Lets go of the interpreter: the worker comes before what is left of this round.
+                os.sched_yield()
         for task in self._in_hand:
             if isinstance(task, Publish):
                 task.stored()
