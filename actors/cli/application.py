@@ -7,7 +7,8 @@ imported before an application is really loaded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -201,22 +202,42 @@ def find_queue(registry: Registry, wanted: str) -> Entry:
     Raises:
         click.UsageError: there is none, or there are several; says which is nearest.
     """
-    queues = [entry for entry in registry if entry.kind == "queue.queue"]
-    named = [entry for entry in queues if wanted in (str(entry.id), entry.id.name)]
+    return find(registry, wanted, "queue", "queue.queue", {"queue.consumer": "it takes from {0.queue}"})
+
+
+def find_function(registry: Registry, wanted: str) -> Entry:
+    """The function of a full ID, or of a bare name that only one function has. Raises as `find_queue`."""
+    return find(registry, wanted, "function", "function.*", {"queue.consumer": "it calls {0.func}"})
+
+
+def find_consumer(registry: Registry, wanted: str) -> Entry:
+    """The consumer of a full ID, or of a bare name that only one consumer has. Raises as `find_queue`."""
+    return find(registry, wanted, "consumer", "queue.consumer", {})
+
+
+def find(registry: Registry, wanted: str, noun: str, kind: str, hints: Mapping[str, str]) -> Entry:
+    """The entry of a kind (a glob) that somebody means; `hints` say about other kinds what may have been meant.
+
+    Raises:
+        click.UsageError: there is none, or there are several; says which is nearest.
+    """
+    known = [entry for entry in registry if fnmatchcase(entry.kind, kind)]
+    named = [entry for entry in known if wanted in (str(entry.id), entry.id.name)]
     if len(named) == 1:
         return named[0]
     if named:
         listed = ", ".join(str(entry.id) for entry in named)
-        raise click.UsageError(f"ambiguous queue, use its full ID: {listed}")
-    others = [entry for entry in registry if wanted in (str(entry.id), entry.id.name)]
-    if others:
-        takes = f"; it takes from {others[0].config.queue}" if others[0].kind == "queue.consumer" else ""
-        raise click.UsageError(f"{others[0].id} is a {others[0].kind}, not a queue{takes}")
-    if not queues:
-        raise click.UsageError("queue not found: the application has none")
-    ids = [str(entry.id) for entry in queues]
-    hint = nearest(wanted, ids) or f"; there are {', '.join(ids)}"
-    raise click.UsageError(f"queue not found{hint}")
+        raise click.UsageError(f"ambiguous {noun}, use its full ID: {listed}")
+    for other in registry:
+        if wanted in (str(other.id), other.id.name):
+            hint = f"; {hints[other.kind].format(other.config)}" if other.kind in hints else ""
+            raise click.UsageError(f"{other.id} is a {other.kind}, not a {noun}{hint}")
+    if not known:
+        raise click.UsageError(f"{noun} not found: the application has none")
+    ids = [str(entry.id) for entry in known]
+    names = [entry.id.name for entry in known]
+    near = nearest(wanted, ids) or nearest(wanted, names) or f"; there are {', '.join(ids)}"
+    raise click.UsageError(f"{noun} not found{near}")
 
 
 def nearest(wanted: str, known: list[str]) -> str:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import click
 
-from .application import Application, application_options, example
+from .application import Application, application_options, example, find_consumer, find_function
 
-if TYPE_CHECKING:
-    from ...registry import Registry
+LONGEST_SHOWN: Final = 60
 
 
 @click.command(
@@ -40,43 +39,54 @@ def command(
     is nobody's, and is not asked about.
     """
     from ...registry import NoriaError
+    from ..errors import HandlerFailed, Reject, Retry
     from ..outcome import describe
     from ..runtime import Runtime
 
     values = [_json(number, text) for number, text in enumerate(arguments, 1)]
     registry = application.registry()
+    called = find_function(registry, function).id
+    caller = None if consumer is None else find_consumer(registry, consumer).id
     try:
-        with Runtime(registry, application.settings(), consuming=False) as runtime:
-            acting = contextlib.ExitStack()
-            if consumer is not None:
-                acting.enter_context(runtime.acting_as(_in_full(registry, consumer, "queue.consumer")))
-            with acting:
-                result = runtime.call(_in_full(registry, function, "function."), *values)
-    except NoriaError as error:
-        raise click.ClickException(str(error)) from error
-    except Exception as error:
-        raise click.ClickException(f"{function} failed: {describe(error)}") from error
+        with (
+            Runtime(registry, application.settings(), consuming=False) as runtime,
+            runtime.acting_as(caller) if caller else contextlib.nullcontext(),
+        ):
+            result = runtime.call(called, *values)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stray sys.exit() is a failure of the function, too
+        is_ours = isinstance(error, NoriaError) and not isinstance(error, HandlerFailed | Reject | Retry)
+        raise click.ClickException(
+            str(error) if is_ours else f"{called} failed: {describe(error)}"
+        ) from error
     click.echo(_shown(result))
     return 0
 
 
-def _in_full(registry: Registry, name: str, kinds: str) -> str:
-    """The ID of a bare name that only one entry of these kinds has; anything else as it is."""
-    named = [str(entry.id) for entry in registry if entry.id.name == name and entry.kind.startswith(kinds)]
-    return named[0] if len(named) == 1 else name
-
-
 def _shown(result: Any) -> str:
     try:
-        return json.dumps(result, indent=2, ensure_ascii=False)
-    except (TypeError, ValueError):
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        text = _as_python(result)
+    # Half of a surrogate pair is written as JSON and Python write it.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _as_python(result: Any) -> str:
+    try:
         return repr(result)
+    except Exception:  # its class is the function's business
+        return object.__repr__(result)
 
 
 def _json(number: int, text: str) -> Any:
+    from .feeding import parsed
+    from .lines import Line
+
     try:
-        return json.loads(text)
+        return parsed(Line(number + 1, text.encode(errors="surrogateescape")))
     except ValueError as error:
-        raise click.UsageError(
-            f"argument {number}, {text!r}, is not JSON: {error}; a text needs quotes inside quotes: '\"{text}\"'"
-        ) from error
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        hint = f"; a text needs quotes inside quotes: '\"{shown}\"'" if text[:1].isalpha() else ""
+        raise click.UsageError(f"argument {number}, {shown!r}: {error}{hint}") from error

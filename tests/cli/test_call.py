@@ -5,6 +5,7 @@ import json
 import pytest
 
 HANDLERS = """
+import asyncio
 from noria.actors import Reject, context, publish
 
 def add(a, b=1):
@@ -25,10 +26,20 @@ def refuse():
 
 def odd():
     return {1, 2}.__class__
+
+class Shy:
+    def __repr__(self):
+        raise RuntimeError
+
+def show(what):
+    return {"not a number": float("nan"), "half": "\\ud800", "shy": Shy()}[what]
+
+async def end(how):
+    raise {"exit": SystemExit(3), "cancel": asyncio.CancelledError()}[how]
 """
 FUNCTIONS = "".join(
     f"  - {{name: {name}, kind: function.python, source: file://handlers.py, method: {name}}}\n"
-    for name in ("add", "wait", "forward", "fail", "refuse", "odd")
+    for name in ("add", "wait", "forward", "fail", "refuse", "odd", "show", "end")
 )
 
 
@@ -50,11 +61,39 @@ def test_a_bare_name_is_enough_where_only_one_has_it(noria, app):
 
     denied = noria("call", app, "add", "2", "--as", "worker")
     assert "may not funcs.call on 'app:add'" in denied.stderr
-    assert "function not found: worker" in noria("call", app, "worker").stderr
+    assert "is a queue.consumer, not a function; it calls app:" in noria("call", app, "worker").stderr
 
 
 def test_a_result_that_is_no_json_is_shown_as_python_shows_it(noria, app):
     assert noria("call", app, "app:odd").stdout == "<class 'set'>\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [("not a number", "nan\n"), ("half", '"\\ud800"\n'), ("shy", "<")],
+)
+def test_whatever_it_returns_can_be_shown(noria, app, what, shown):
+    result = noria("call", app, "show", json.dumps(what))
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(shown)
+
+
+@pytest.mark.parametrize(("how", "told"), [("exit", "SystemExit: 3"), ("cancel", "CancelledError")])
+def test_a_function_that_ends_more_than_itself_has_failed(noria, app, how, told):
+    result = noria("call", app, "end", json.dumps(how))
+
+    assert result.exit_code == 1
+    assert f"app:end failed: {told}" in result.stderr.replace("asyncio.exceptions.", "")
+
+
+@pytest.mark.parametrize("argument", ["[" * 50_000, "NaN", "{'a': 1}"])
+def test_an_argument_that_is_no_json_is_told_in_a_line(noria, app, argument):
+    result = noria("call", app, "wait", argument)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: argument 1, " in result.stderr
+    assert max(map(len, result.stderr.splitlines())) < 200
 
 
 def test_what_the_function_raises_is_told_with_its_place(noria, app):
@@ -63,14 +102,17 @@ def test_what_the_function_raises_is_told_with_its_place(noria, app):
     assert result.exit_code == 1
     assert "app:fail failed: KeyError: 'nothing here'" in result.stderr
     assert "handlers.py:" in result.stderr
-    assert "never" in noria("call", app, "app:refuse").stderr
+    assert "app:refuse failed: Reject: never" in noria("call", app, "app:refuse").stderr
 
 
 def test_an_unknown_function_names_the_nearest(noria, app):
     result = noria("call", app, "app:ad")
 
-    assert result.exit_code == 1
-    assert "function not found: app:ad, did you mean app:add?" in result.stderr
+    assert result.exit_code == 2
+    assert "function not found; did you mean app:add?" in result.stderr
+    assert (
+        "app:worker is a queue.consumer, not a function; it calls app:" in noria("call", app, "worker").stderr
+    )
 
 
 def test_arguments_are_json(noria, app):
@@ -86,7 +128,8 @@ def test_a_call_as_a_consumer_is_authorised_for_its_principal(noria, app):
 
     assert denied.exit_code == 1
     assert "app:add" in denied.stderr
-    assert "consumer not found: app:workr, did you mean app:worker?" in unknown.stderr
+    assert unknown.exit_code == 2
+    assert "consumer not found; did you mean app:worker?" in unknown.stderr
 
 
 def test_a_function_can_publish_and_no_consumer_takes_it(noria, app):
