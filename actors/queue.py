@@ -163,7 +163,7 @@ class Queue:
                 if is_over and isinstance(error, QueueFull):
                     raise QueueFull(str(self.id), accepted=accepted, timeout=timeout) from None
                 if is_over:
-                    raise QueueUnavailable(str(self.id), accepted=accepted, timeout=timeout) from None
+                    raise QueueUnavailable(str(self.id), accepted=accepted, timeout=timeout) from error
                 if isinstance(error, DriverUnavailable):
                     self._await_change(wait)
 

@@ -168,6 +168,9 @@ class _Publishing:
         while taken < len(bodies):
             try:
                 new = len(self._try(bodies[taken:]))
+            except KeyboardInterrupt:
+                self.tell(self._interrupted(numbers[taken], numbers[-1]))
+                raise
             except (QueueFull, QueueUnavailable) as error:
                 new = error.accepted
                 is_hopeless = not new or self.access.lost(self.queue) is not None
@@ -190,11 +193,18 @@ class _Publishing:
     def _stopped(self, number: int, error: ActorsError) -> str:
         from ..errors import QueueFull
 
-        lost = self.access.lost(self.queue)
-        problem = f"{self.queue.id} has no room" if isinstance(error, QueueFull) else str(lost or error)
+        # Why its driver did not take them says more than that the queue did not.
+        reason = self.access.lost(self.queue) or error.__cause__ or error
+        problem = f"{self.queue.id} has no room" if isinstance(error, QueueFull) else str(reason)
         if self.source == BODY:
             return f"not accepted: {problem}"
         return f"{self.source}:{number}: {problem}; nothing from this line on was accepted"
+
+    def _interrupted(self, first: int, last: int) -> str:
+        if self.source == BODY:
+            return "interrupted: it may have been accepted"
+        lines = f"line {first}" if first == last else f"lines {first} to {last}"
+        return f"{self.source}:{first}: interrupted: {lines} may have been accepted, nothing after"
 
     def _complain(self, number: int, problem: str) -> None:
         self.bad += 1

@@ -154,6 +154,21 @@ def test_a_full_queue_stops_at_the_line_that_found_no_room(noria, shop, stored):
     assert bodies(stored("shop:few")) == [1, 2, 3]
 
 
+def test_an_interrupted_publishing_says_which_lines_nobody_knows_about(start, shop, stored):
+    running = start("publish", shop, "few", "--timeout", "60")
+    running.say("1\noops\n2\n3\n4\n5")
+    running.wait_for("<stdin>:2: not JSON", "stderr")
+    pause = threading.Event()
+    while len(stored("shop:few")) < 3:
+        pause.wait(0.01)
+    running.signal(signal.SIGINT)
+
+    code, _, stderr = running.end()
+
+    assert code == 130
+    assert re.search(r"<stdin>:\d: interrupted: lines? .* may have been accepted, nothing after\n", stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -605,6 +620,16 @@ def test_a_broker_that_dies_ends_a_publishing_with_the_line_that_was_not_accepte
     assert (code, stdout) == (1, "shop:orders: 1 message accepted\n")
     assert "<stdin>:2: " in stderr
     assert "nothing from this line on was accepted" in stderr
+
+
+def test_a_broker_that_takes_nothing_is_told_with_its_reason(noria, application, new_redis_server):
+    server = new_redis_server(config={"maxmemory": "1", "maxmemory-policy": "noeviction"})
+    app = application(ON_REDIS.replace("REDIS", server.url), name="shop")
+
+    result = noria("publish", app, "orders", "--body", "1", "--timeout", "0.1")
+
+    assert (result.exit_code, result.stdout) == (1, "shop:orders: 0 messages accepted\n")
+    assert "not accepted: queue driver not available: shop:store: Redis is out of memory" in result.stderr
 
 
 def test_a_broker_that_is_not_there_is_told_without_its_password(noria, application):
