@@ -6,7 +6,6 @@ Knows: how calls and data cross, and when a call must end. Must not know: entrie
 import inspect
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ....security import current_context
@@ -15,6 +14,7 @@ from .engines import Engine, new_runtime
 from .faults import LuaError, LuaLimit, fault_of
 from .modules import ALWAYS, BENEATH, MODULES
 from .modules.module import Surroundings, scripts_of
+from .sandbox import PARTS, START
 from .script import Chunk, Script
 from .values import DEEPEST, Flattener, plain
 
@@ -23,9 +23,7 @@ STEP = 10_000
 # Looking at the clock asks Python, which may have to wait for the interpreter's lock.
 POLL = 1_000_000
 
-SANDBOX = (Path(__file__).parent / "sandbox.lua").read_bytes()
-
-# What a script finds without asking; `sandbox.lua` replaces some of it.
+# What a script finds without asking; the sandbox replaces some of it.
 KEPT = (
     "_G _VERSION assert bit bit32 collectgarbage coroutine error getmetatable ipairs math next os pairs pcall print"
     " rawequal rawget rawlen rawset require select setmetatable string table tonumber tostring type unpack utf8 xpcall"
@@ -54,7 +52,13 @@ class LuaState:
         options = self._options(engine)
         host = self._host(engine)
         self._doors: Mapping[bytes, Any] = dict(
-            self._lua.execute(SANDBOX, self._table(host), self._table(options), name=b"=[noria]").items()
+            self._lua.execute(
+                START,
+                self._table(host),
+                self._table(options),
+                self._lua.table_from(PARTS),
+                name=b"=[noria]",
+            ).items()
         )
         for name in dict.fromkeys((*BENEATH, *ALWAYS, *script.modules)):
             self._install(name, surroundings)

@@ -1,4 +1,4 @@
-"""Plain data on its way into a Lua state and out of it, Python's half; `sandbox.lua` has the other.
+"""Plain data on its way into a Lua state and out of it, Python's half; `sandbox/plain.lua` has the other.
 
 Knows: the flat form (one letter for each value, and the scalars in order), depth, cycles, ranges. Must not know: states,
 modules, who sends what.

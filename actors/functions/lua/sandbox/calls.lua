@@ -1,0 +1,95 @@
+-- Running a script, and telling how it ended.
+
+local inner = ...
+local limits, tasks, faults, doors = inner.limits, inner.tasks, inner.faults, inner.doors
+local flat, built = inner.flat, inner.built
+
+local error, type, tostring = error, type, tostring
+local raw_pcall, raw_xpcall = pcall, xpcall
+
+local exports
+
+local function described(problem)
+  if type(problem) ~= "string" and not faults[problem] then
+    local ok, text = raw_pcall(tostring, problem)
+    problem = "(error object is a " .. type(problem) .. " value)" .. (ok and ": " .. text or "")
+  end
+  local is_flat, codes, value = raw_pcall(flat, 1, problem)
+  if not is_flat then
+    return flat(1, "an error whose details cannot become plain data: " .. tostring(problem))
+  end
+  return codes, value
+end
+
+local function run(f, ...)
+  limits.begin()
+  return raw_xpcall(f, limits.note, ...)
+end
+
+-- Describing an error may run a script's code (__tostring): within limits of its own.
+local function told(problem, traceback)
+  limits.begin()
+  local ok, codes, value = raw_pcall(described, problem)
+  limits.stop()
+  if not ok then
+    codes, value = nil, "an error that cannot be described"
+  end
+  return "raised", codes, value, traceback
+end
+
+local function failure(problem)
+  local reason, left, traceback = limits.verdict(problem)
+  if reason then
+    return "dead", nil, reason, traceback
+  end
+  return told(left, traceback)
+end
+
+local function is_failure(first, second)
+  return type(second) == "string" or faults[second] ~= nil or (first == nil and second)
+end
+
+local function finished(ok, ending, codes, value)
+  limits.stop()
+  tasks.forget()
+  if limits.is_over() or not ok then
+    return failure(ending)
+  elseif ending == "returned" then
+    return told(value)
+  end
+  return ending, codes, value
+end
+
+local function find_method(name)
+  if type(exports) == "function" then
+    return exports
+  end
+  local found = type(exports) == "table" and exports[name]
+  if type(found) ~= "function" then
+    error("method not found: " .. name, 0)
+  end
+  return found
+end
+
+function doors.start(text, name)
+  local chunk, problem = inner.compile(text, name)
+  if not chunk then
+    return failure(problem)
+  end
+  return finished(run(function()
+    exports = chunk()
+    return "done"
+  end))
+end
+
+function doors.call(wants_value, method, codes, count, ...)
+  return finished(run(function(...)
+    local first, second = find_method(method)(...)
+    if is_failure(first, second) then
+      return "returned", nil, second
+    elseif not wants_value then
+      return first == false and "false" or "done"
+    end
+    return "done", flat(1, first)
+  end, built(codes, count, ...)))
+end
