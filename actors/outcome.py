@@ -57,7 +57,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error.__cause__, ChildTraceback):
         return error.__cause__.description
     text = " ".join("".join(traceback.format_exception_only(error)).split())
-    if type(error).__module__.startswith("noria."):
+    # Ours, or a handler file's, whose module has a name that means nothing to anybody and is another one each time.
+    if type(error).__module__.startswith(("noria.", "_noria_")):
         text = text.removeprefix(f"{type(error).__module__}.")
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(OURS)

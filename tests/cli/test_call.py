@@ -18,6 +18,12 @@ def forward(body):
     publish("app:tasks", body)
     return context().principal.id if context().principal else None
 
+class Own(Exception):
+    pass
+
+def fail_alone():
+    raise Own("mine")
+
 def fail():
     raise KeyError("nothing here")
 
@@ -39,7 +45,7 @@ async def end(how):
 """
 FUNCTIONS = "".join(
     f"  - {{name: {name}, kind: function.python, source: file://handlers.py, method: {name}}}\n"
-    for name in ("add", "wait", "forward", "fail", "refuse", "odd", "show", "end")
+    for name in ("add", "wait", "forward", "fail", "refuse", "odd", "show", "end", "fail_alone")
 )
 
 
@@ -102,6 +108,7 @@ def test_what_the_function_raises_is_told_with_its_place(noria, app):
     assert result.exit_code == 1
     assert "app:fail failed: KeyError: 'nothing here'" in result.stderr
     assert "handlers.py:" in result.stderr
+    assert "app:fail_alone failed: Own: mine" in noria("call", app, "fail_alone").stderr
     assert "app:refuse failed: Reject: never" in noria("call", app, "app:refuse").stderr
 
 

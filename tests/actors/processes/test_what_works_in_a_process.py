@@ -178,7 +178,7 @@ def test_a_caller_gets_the_error_itself_with_the_other_traceback_as_its_cause(ru
 def test_an_error_of_a_class_of_the_file_comes_out_as_its_description(run):
     runtime = run("class Own(Exception):\n    pass\ndef handler():\n    raise Own('mine')\n")
 
-    with pytest.raises(HandlerFailed, match=r"Own: mine \(.*handlers.py:4\)"):
+    with pytest.raises(HandlerFailed, match=r"^Own: mine \(.*handlers.py:4\)"):
         runtime.call("app:handler")
 
 
