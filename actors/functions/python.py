@@ -77,6 +77,11 @@ class PythonFunctions:
         call = getattr(module, config.method)
         if not callable(call):
             raise FunctionBroken(str(entry.id), f"{config.method} cannot be called", file=file, line=1)
+        if _is_generator(call):
+            problem = (
+                f"{config.method} has a yield: a call would only make a generator, and run nothing of it"
+            )
+            raise FunctionBroken(str(entry.id), problem, file=file, line=1)
         return Function(id=entry.id, call=call, is_async=_is_async(call))
 
     def _in_processes(self, entry: Entry, config: PoolConfig) -> Function:
@@ -106,6 +111,10 @@ def _core_count() -> int:
 
 def _is_async(call: Any) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+def _is_generator(call: Any) -> bool:
+    return inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call)
 
 
 def _guarded_import(entry: Entry, name: str) -> ModuleType:

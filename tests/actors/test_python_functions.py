@@ -118,6 +118,8 @@ def test_what_reading_the_file_shows_is_a_configuration_error(application, handl
         ("import json\nimport no_such_library\ndef handler(): pass", "No module named 'no_such_library'", 2),
         ("x = 1\ny = x / 0\ndef handler(): pass", "ZeroDivisionError: division by zero", 2),
         ("handler = None", "handler cannot be called", 1),
+        ("def handler(body):\n    yield body", "handler has a yield: a call would only make a generator", 1),
+        ("async def handler(body):\n    yield body", "handler has a yield", 1),
         ("import sys\n\nsys.exit('bye')\ndef handler(): pass", "SystemExit: bye", 3),
         ("if False:\n    def handler(): pass", "handlers.py does not define handler", 1),
     ],
