@@ -10,6 +10,7 @@ import linecache
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,12 @@ class PythonFunctions:
                 f"{config.method} has a yield: a call would only make a generator, and run nothing of it"
             )
             raise FunctionBroken(str(entry.id), problem, file=file, line=1)
-        return Function(id=entry.id, call=call, is_async=_is_async(call))
+        is_async = _is_async(call)
+        return Function(
+            id=entry.id,
+            call=call if is_async else _without_coroutines(call, config.method),
+            is_async=is_async,
+        )
 
     def _in_processes(self, entry: Entry, config: PoolConfig) -> Function:
         from .processes.pool import ProcessPool
@@ -111,6 +117,24 @@ def _core_count() -> int:
 
 def _is_async(call: Any) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+def _without_coroutines(call: Callable[..., Any], method: str) -> Callable[..., Any]:
+    """`call`, failing where it returns a coroutine: nobody would await it, and its message would be acked all the same.
+
+    An async function looks like a plain one behind a decorator that is not written for such.
+    """
+
+    def checked(*arguments: Any) -> Any:
+        result = call(*arguments)
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(
+                f"{method} returned a coroutine, which nobody awaits: make it an async def itself"
+            )
+        return result
+
+    return checked
 
 
 def _is_generator(call: Any) -> bool:

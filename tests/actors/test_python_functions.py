@@ -138,6 +138,16 @@ def test_what_running_the_file_shows_is_a_start_up_error_with_file_and_line(
     assert runtime.tree() == {}
 
 
+def test_a_plain_function_that_returns_a_coroutine_fails(application):
+    handlers = "async def later(body):\n    return body\ndef handler(body):\n    return later(body)\n"
+
+    with (
+        Runtime.load(application(app(), handlers)) as runtime,
+        pytest.raises(TypeError, match="handler returned a coroutine, which nobody awaits"),
+    ):
+        runtime.call("app:f", 1)
+
+
 def test_a_module_that_stands_beside_the_handler_is_named_in_the_error(application):
     path = application(app(), "import tables\ndef handler(): pass", tables__py="x = 1")
     runtime = Runtime.load(path)
