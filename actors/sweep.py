@@ -105,11 +105,11 @@ class Sweep:
         count = 0
         for batch in self._batches():
             for delivery in batch:
-                if self._limit is None and delivery.message.id in seen:
-                    continue
-                count += 1
                 if self._limit is None:
+                    if delivery.message.id in seen:
+                        continue
                     seen.add(delivery.message.id)
+                count += 1
                 yield delivery
             if self._limit is not None and count >= self._limit:
                 return

@@ -172,9 +172,8 @@ class WorkerProcess:
 
 
 def _interpreter() -> list[str]:
-    executable: Any = (
-        spawn.get_executable()
-    )  # whoever embeds Python sets it for multiprocessing, and so for us
+    # Whoever embeds Python sets it for multiprocessing, and so for us.
+    executable: Any = spawn.get_executable()
     return [
         os.fsdecode(executable or sys.executable),
         *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
