@@ -126,10 +126,17 @@ def ls_command(chosen: Chosen, *, as_json: bool) -> int:
     ]
     print_table(("COUNT", "REASON", "FROM", "ERROR"), rows)
     click.echo(f"\n{chosen.queue}: {counted(counts.total(), 'dead letter')}")
-    behind = chosen.letters.queue.info().message_count - HOLD
-    if behind > 0:
+    behind = _behind(chosen)
+    if behind:
         click.echo(f"{counted(behind)} behind the first {HOLD} not looked at")
     return _tell_missing(chosen, _missing(chosen, found))
+
+
+def _behind(chosen: Chosen) -> int:
+    """How many messages are too far back for a look."""
+    from ..sweep import HOLD
+
+    return max(0, chosen.letters.queue.info().message_count - HOLD)
 
 
 def _cell(value: str | None) -> str | None:
@@ -297,6 +304,7 @@ def drop_command(chosen: Chosen, *, yes: bool) -> int:
     if not confirmed(f"Remove {counted(len(found), 'dead letter')} from {chosen.queue} for good?", yes=yes):
         click.echo("nothing was removed")
         return 1
+    behind = 0 if chosen.selection.ids else _behind(chosen)
     # Only those that were counted: what comes while somebody thinks about the answer stays.
     selection = chosen.selection
     if not selection.ids:
@@ -305,6 +313,7 @@ def drop_command(chosen: Chosen, *, yes: bool) -> int:
     try:
         with line(lambda: f"{counted(outcome.count)} removed"):
             chosen.letters.drop(selection, outcome)
+        outcome.unseen = max(outcome.unseen, behind)
     finally:
         click.echo(f"{chosen.queue}: {counted(outcome.count, 'dead letter')} removed")
     return _end(chosen, outcome)
@@ -318,7 +327,7 @@ def _end(chosen: Chosen, outcome: Outcome) -> int:
     if outcome.problem is not None:
         click.echo(f"stopped: {outcome.problem}; the others stay", err=True)
     if outcome.unseen:
-        click.echo(f"{counted(outcome.unseen)} behind those that stay not looked at; run it again", err=True)
+        click.echo(f"{counted(outcome.unseen)} further back not looked at; run it again", err=True)
     is_complete = not (outcome.problem or outcome.unseen)
     code = _tell_missing(chosen, outcome.missing & chosen.selection.ids) if is_complete else 1
     return 1 if outcome.kept else code

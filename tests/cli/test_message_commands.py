@@ -577,6 +577,22 @@ def test_dropping_asks_first_and_removes_only_the_chosen(answer, noria, shop, bu
     assert ids(stored("shop:dead")) == ["3"]
 
 
+@pytest.mark.parametrize("driver", ["sqlite", "redis"])
+def test_what_lies_too_far_back_to_be_looked_at_is_told(noria, application, new_redis_server, driver):
+    definition = SHOP if driver == "sqlite" else ON_REDIS.replace("REDIS", new_redis_server().url)
+    app = application(definition, name="shop")
+    with QueueAccess(Runtime.load(app).registry) as access:
+        queue = access.open("shop:dead")
+        headers = {"x_dead_letter_reason": "rejected", "x_original_queue": "shop:orders"}
+        queue.driver.publish(queue.name, [Message(f"m-{n}", b"1", headers) for n in range(10_002)], 30)
+
+    assert "\n2 messages behind the first 10000 not looked at\n" in noria("dead", "ls", app, "dead").stdout
+    result = noria("dead", "drop", app, "dead", "--yes")
+
+    assert (result.exit_code, result.stdout) == (1, "shop:dead: 10000 dead letters removed\n")
+    assert result.stderr == "2 messages further back not looked at; run it again\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_replay_that_is_cut_off_loses_nothing(start, noria, shop, bury, stored, number):
     everything = [f"m-{n}" for n in range(3000)]

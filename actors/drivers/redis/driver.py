@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 PURGE_BATCH = 500
-LARGEST_PEEK = 1000
+LARGEST_PEEK = 10_000
 # By how much a publisher that found room offers more the next time.
 WIDER = 8
 
@@ -140,7 +140,7 @@ class RedisDriver(Driver):
         return count
 
     def peek(self, queue: str, limit: int) -> Sequence[StoredMessage]:
-        """The first messages, at most 1000: ready, then delayed, then in flight."""
+        """The first messages, at most 10,000: ready, then delayed, then in flight."""
         from .entries import entry_of
         from .scripts import PEEK
 
