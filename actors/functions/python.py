@@ -3,6 +3,7 @@
 Knows: importing. Must not know: queues, actors, who calls.
 """
 
+import functools
 import importlib
 import inspect
 import itertools
@@ -125,6 +126,7 @@ def _without_coroutines(call: Callable[..., Any], method: str) -> Callable[..., 
     An async function looks like a plain one behind a decorator that is not written for such.
     """
 
+    @functools.wraps(call)
     def checked(*arguments: Any) -> Any:
         result = call(*arguments)
         if inspect.iscoroutine(result):

@@ -1,5 +1,6 @@
 """`funcs.async` and `funcs.new`: calls in other threads, and calls for somebody else."""
 
+import inspect
 import textwrap
 import threading
 from types import SimpleNamespace
@@ -114,7 +115,7 @@ def application(begin, request):
 
 
 def _globals_of(runtime, name):
-    return runtime._function(f"app:{name}").call.__globals__
+    return inspect.unwrap(runtime._function(f"app:{name}").call).__globals__
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Final
 
 
-def _text(name: str) -> bytes:
+def text_of(name: str) -> bytes:
+    """One file."""
     return (Path(__file__).parent / f"{name}.lua").read_bytes()
 
 
-START: Final = _text("start")
+START: Final = text_of("start")
 
 #: Each is made of those before it.
 PARTS: Final = tuple(
-    _text(name) for name in ("limits", "catching", "faults", "plain", "bridge", "library", "calls", "loading")
+    text_of(name)
+    for name in ("limits", "catching", "faults", "plain", "bridge", "patterns", "library", "calls", "loading")
 )

@@ -1,25 +1,224 @@
--- The loops of the standard library that are C code, which no hook interrupts: what looks harmless and would go on for
--- years is refused.
+-- The loops of the standard library that are C code, which no hook interrupts. What could go on there for years is done in
+-- Lua instead, where it is counted, or refused.
 
-local error, type, tostring = error, type, tostring
-local raw_rep, raw_move = string.rep, table.move
+local inner = ...
+local charge, patterns = inner.limits.charge, inner.patterns
+local pcall = inner.catching.pcall
+
+local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
+local rawget, getmetatable, huge, jit = rawget, getmetatable, math.huge, jit
+local string, table = string, table
+local sub, raw_find, raw_rep = string.sub, string.find, string.rep
+
+local MOST_ELEMENTS = 10000000 -- more than fit into any state
+
+local function text_of(value, index, name)
+  if type(value) == "string" then
+    return value
+  elseif type(value) ~= "number" then
+    local found = value == nil and "no value" or type(value)
+    error("bad argument #" .. index .. " to '" .. name .. "' (string expected, got " .. found .. ")", 3)
+  end
+  return tostring(value)
+end
 
 function string.rep(text, count, separator)
-  if #tostring(text) + #tostring(separator or "") == 0 then
+  if #text_of(text, 1, "rep") + #tostring(separator or "") == 0 then
     return ""
   end
   return raw_rep(text, count, separator)
 end
 
+-- ---- patterns ---------------------------------------------------------------------------------------------
+
+local LONG = 1e9 -- steps of the standard library's matcher: a few seconds
+local MOST_KNOWN, LONGEST_KNOWN = 200, 200
+local known, known_count = {}, 0
+
+local function known_effort(pattern)
+  local effort = known[pattern]
+  if effort then
+    return effort
+  end
+  local ok, found = pcall(patterns.effort_of, pattern)
+  effort = ok and found or { power = 0, factor = 1 } -- the standard library finds the words for what is no pattern
+  if #pattern <= LONGEST_KNOWN then
+    if known_count == MOST_KNOWN then
+      known, known_count = {}, 0
+    end
+    known[pattern], known_count = effort, known_count + 1
+  end
+  return effort
+end
+
+-- Whether the standard library could match for long.
+local function may_take_long(text, pattern)
+  local effort = known_effort(pattern)
+  return effort.factor * (#text + 1) ^ effort.power > LONG
+end
+
+local LONG_SEARCH = 1e10 -- bytes that are compared in the worst case
+local COMPARED = 64 -- bytes that are compared in the time of an instruction
+
+-- Where a text stands in another one, in steps that are counted.
+local function find_plain(text, wanted, init)
+  local at = init < 0 and #text + init + 1 or init
+  at = at < 1 and 1 or at
+  local first = sub(wanted, 1, 1)
+  while true do
+    at = raw_find(text, first, at, true)
+    if not at or at + #wanted - 1 > #text then
+      return nil
+    end
+    charge(1 + #wanted / COMPARED)
+    if sub(text, at, at + #wanted - 1) == wanted then
+      return at, at + #wanted - 1
+    end
+    at = at + 1
+  end
+end
+
+-- nil where the standard library has to say what is wrong with it.
+local function place(init)
+  if init == nil then
+    return 1
+  end
+  init = tonumber(init)
+  return init and init % 1 == 0 and init or nil
+end
+
+function string.find(text, pattern, init, plain)
+  text, pattern = text_of(text, 1, "find"), text_of(pattern, 2, "find")
+  local start = place(init)
+  if plain or not raw_find(pattern, "[%^$*+?.(%[%%-]") then
+    if start and #text * #pattern > LONG_SEARCH then
+      return find_plain(text, pattern, start)
+    end
+  elseif start and may_take_long(text, pattern) then
+    return patterns.find(text, pattern, start)
+  end
+  return raw_find(text, pattern, init, plain)
+end
+
+local raw_match = string.match
+function string.match(text, pattern, init)
+  text, pattern = text_of(text, 1, "match"), text_of(pattern, 2, "match")
+  if may_take_long(text, pattern) and place(init) then
+    return patterns.match(text, pattern, place(init))
+  end
+  return raw_match(text, pattern, init)
+end
+
+local raw_gmatch = string.gmatch
+function string.gmatch(text, pattern, init)
+  text, pattern = text_of(text, 1, "gmatch"), text_of(pattern, 2, "gmatch")
+  if may_take_long(text, pattern) and place(init) then
+    return patterns.gmatch(text, pattern, place(init))
+  end
+  return raw_gmatch(text, pattern, init)
+end
+
+-- LuaJIT does not look whether its own stack has room for one more substitution within a substitution.
+local function may_nest(replacement)
+  return jit and (type(replacement) == "function" or type(replacement) == "table")
+end
+
+local raw_gsub = string.gsub
+function string.gsub(text, pattern, replacement, ...)
+  text, pattern = text_of(text, 1, "gsub"), text_of(pattern, 2, "gsub")
+  if not (may_nest(replacement) or may_take_long(text, pattern)) then
+    return raw_gsub(text, pattern, replacement, ...)
+  end
+  local most = ... == nil and huge or tonumber((...))
+  local kind = type(replacement)
+  if not most or (kind ~= "string" and kind ~= "number" and kind ~= "table" and kind ~= "function") then
+    return raw_gsub(text, pattern, replacement, ...)
+  end
+  return patterns.gsub(text, pattern, kind == "number" and tostring(replacement) or replacement, most)
+end
+
+-- ---- tables -----------------------------------------------------------------------------------------------
+
+-- A table may say that it is longer than anything.
+local function may_lie(list)
+  local metatable = type(list) == "table" and getmetatable(list)
+  return metatable and rawget(metatable, "__len") ~= nil
+end
+
+local function check_range(first, last, what)
+  if type(first) == "number" and type(last) == "number" and last - first > MOST_ELEMENTS then
+    error("too many elements to " .. what, 3)
+  end
+end
+
+local raw_concat = table.concat
+function table.concat(list, separator, first, last)
+  if last == nil and may_lie(list) then
+    last = #list
+  end
+  check_range(first or 1, tonumber(last), "join")
+  return raw_concat(list, separator, first or 1, last)
+end
+
+local raw_insert = table.insert
+function table.insert(list, ...)
+  if not may_lie(list) then
+    return raw_insert(list, ...)
+  end
+  local length = #list
+  if select("#", ...) == 1 then
+    list[length + 1] = (...)
+    return
+  end
+  local at, value = ...
+  if type(at) ~= "number" or at < 1 or at > length + 1 then
+    error("bad argument #2 to 'insert' (position out of bounds)", 2)
+  end
+  for index = length, at, -1 do
+    list[index + 1] = list[index]
+  end
+  list[at] = value
+end
+
+local raw_remove = table.remove
+function table.remove(list, ...)
+  if not may_lie(list) then
+    return raw_remove(list, ...)
+  end
+  local length = #list
+  local at = ... or length
+  if type(at) ~= "number" or (length > 0 and (at < 1 or at > length + 1)) then
+    error("bad argument #2 to 'remove' (position out of bounds)", 2)
+  end
+  local value = list[at]
+  for index = at, length - 1 do
+    list[index] = list[index + 1]
+  end
+  if at <= length then
+    list[length] = nil
+  end
+  return value
+end
+
+local raw_sort = table.sort
+function table.sort(list, comes_before)
+  if not may_lie(list) then
+    return raw_sort(list, comes_before)
+  end
+  local copy, length = {}, #list
+  for index = 1, length do
+    copy[index] = list[index]
+  end
+  raw_sort(copy, comes_before)
+  for index = 1, length do
+    list[index] = copy[index]
+  end
+end
+
+local raw_move = table.move
 if raw_move then
-  local LONGEST_MOVE = 10000000
-  function table.move(from, first, last, to, target)
-    if type(first) == "number" and type(last) == "number" and last - first > LONGEST_MOVE then
-      error("too many elements to move", 2)
-    end
-    if target == nil then
-      return raw_move(from, first, last, to)
-    end
-    return raw_move(from, first, last, to, target)
+  function table.move(from, first, last, ...)
+    check_range(first, last, "move")
+    return raw_move(from, first, last, ...)
   end
 end

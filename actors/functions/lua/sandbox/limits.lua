@@ -5,10 +5,11 @@ local inner = ...
 local host, options = inner.host, inner.options
 
 local error, type, pcall, collectgarbage = error, type, pcall, collectgarbage
-local sethook, traceback = debug.sethook, debug.traceback
+local sethook, traceback, clock = debug.sethook, debug.traceback, os.clock
 
 local STEP = options.step -- instructions between two looks at the count
 local POLL = options.poll -- instructions between two looks at the clock, for which Python is asked
+local SLOW = 0.1 -- seconds of work after which it is asked anyway: some instructions copy millions of bytes
 local BUDGET, MEMORY = options.instructions, options.memory
 
 local limits = { OUT_OF_MEMORY = "not enough memory", STEP = STEP }
@@ -16,6 +17,7 @@ inner.limits = limits
 
 local dead -- why the call is over, once it is
 local used, next_poll = 0, POLL
+local last_poll = 0 -- in seconds of os.clock
 local trace -- where the call failed
 local task_problem -- the error of the spawned task that failed it
 local exception -- that came out of Python
@@ -78,7 +80,7 @@ function limits.charge(instructions)
     die("memory")
   end
   if used >= next_poll then
-    next_poll = used + POLL
+    next_poll, last_poll = used + POLL, clock()
     if poll() then
       die("cancelled")
     end
@@ -121,6 +123,9 @@ end
 local charge = limits.charge
 
 function limits.hook()
+  if clock() - last_poll > SLOW then
+    next_poll = 0
+  end
   charge(STEP)
 end
 
