@@ -17,4 +17,18 @@ local function encode(value)
   return text, nil
 end
 
-return { encode = encode, decode = decode }
+-- Whether it fits: true, or false and why not.
+local function told(fits, problem)
+  return fits or false, problem
+end
+
+return {
+  encode = encode,
+  decode = decode,
+  validate = function(schema, value)
+    return told(host.validate(schema, value))
+  end,
+  validate_string = function(schema, text)
+    return told(host.validate_string(schema, text))
+  end,
+}

@@ -1,6 +1,6 @@
-"""`json`: text to values and back.
+"""`json`: text to values and back, and whether a value fits a schema.
 
-Knows: the standard library's JSON. Must not know: schemas' dialects.
+Knows: the standard library's JSON. Must not know: what a schema means.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 from ..faults import INTERNAL, INVALID, LuaError
 from .module import Module, Surroundings
+from .schemas import Schemas
 
 
 def encode(value: Any = None) -> str:
@@ -46,13 +47,57 @@ def decode(text: Any = None) -> Any:
     if not text:
         raise LuaError("json.decode: the text is empty", kind=INVALID, retryable=False)
     try:
-        return json.loads(text)
+        return _loaded(text)
     except (ValueError, RecursionError) as error:
         raise LuaError(f"json.decode: {error}", kind=INTERNAL, retryable=False) from error
 
 
+def _loaded(text: str | bytes) -> Any:
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+# ---- schemas ----------------------------------------------------------------------------------------------
+
+_schemas = Schemas()
+
+
+def validate(schema: Any = None, value: Any = None) -> bool:
+    """Whether a value fits a schema, which is a table or a text."""
+    if value is None:
+        raise _invalid("value required")
+    return _fits(schema, value)
+
+
+def validate_string(schema: Any = None, text: Any = None) -> bool:
+    """The same for the value of a JSON text, which may be null."""
+    if not isinstance(text, str):
+        raise _invalid("expected a JSON text")
+    try:
+        value = _loaded(text)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"the text is no JSON: {error}") from error
+    return _fits(schema, value)
+
+
+def _fits(schema: Any, value: Any) -> bool:
+    if not isinstance(schema, str | dict) and schema != []:  # an empty table may be meant as either
+        raise _invalid("expected a schema, a table or a text")
+    problem = _schemas.problem(schema if isinstance(schema, str) else encode(schema or {}), value)
+    if problem is not None:
+        raise _invalid(problem)
+    return True
+
+
+def _invalid(text: str) -> LuaError:
+    return LuaError(f"json.validate: {text}", kind=INVALID, retryable=False)
+
+
 def _functions(_surroundings: Surroundings) -> Mapping[str, Callable[..., Any]]:
-    return {"encode": encode, "decode": decode}
+    return {"encode": encode, "decode": decode, "validate": validate, "validate_string": validate_string}
 
 
 MODULE = Module(name="json", functions=_functions, script="json.lua")
