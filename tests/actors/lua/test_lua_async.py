@@ -393,3 +393,49 @@ def test_what_is_a_mistake_raises_where_it_stands(run, call, said):
 
     assert said in caught.value.message
     assert caught.value.place == "f.lua:3"
+
+
+def test_what_somebody_was_allowed_to_choose_is_no_right_of_whoever_comes_next(begin):
+    """A script keeps its variables between calls for different principals."""
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: memory, kind: queue.driver.memory}
+          - {name: tasks, kind: queue.queue, driver: memory}
+          - {name: f, kind: function.lua, source: file://f.lua, modules: [funcs, security]}
+          - {name: who, kind: function.lua, source: file://who.lua, modules: [security]}
+          - name: alice
+            kind: queue.consumer
+            queue: tasks
+            func: f
+            lifecycle: {security: {actor: {id: alice}, policies: [all]}}
+          - name: mallory
+            kind: queue.consumer
+            queue: tasks
+            func: f
+            lifecycle: {security: {actor: {id: mallory}, policies: [call]}}
+          - {name: all, kind: security.policy, policy: {actions: "*", resources: "*", effect: allow}}
+          - {name: call, kind: security.policy, policy: {actions: "funcs.call", resources: "*", effect: allow}}
+        """,
+        f__lua="""
+        local funcs, security = require("funcs"), require("security")
+        local kept
+        return function(how)
+          kept = kept or {
+            actor = funcs.new():with_actor(security.new_actor("root")),
+            context = funcs.new():with_context({ admin = true }),
+          }
+          local value, err = kept[how]:call("app:who")
+          local _, other = kept[how]:async("app:who")
+          return { value or err:kind(), other and other:kind() }
+        end
+        """,
+        who__lua="return function() return require('security').actor():id() end",
+    )
+
+    with runtime.acting_as("app:alice"):
+        assert runtime.call("app:f", "actor") == ["root"]
+    with runtime.acting_as("app:mallory"):
+        for how in ("actor", "context"):
+            assert runtime.call("app:f", how) == ["PermissionDenied"] * 2

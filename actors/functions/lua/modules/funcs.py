@@ -81,12 +81,20 @@ def _caller() -> HandlerContext:
 
 
 def _derived(settings: Mapping[str, Any] | None) -> HandlerContext:
-    """The context of a call with these settings; it has to be kept for as long as the call may be cancelled."""
-    context = _caller().derive(values=(settings or {}).get("values") or None)
-    if settings and "actor" in settings:
-        context.principal = principal_of(settings["actor"])
-    if settings and "scope" in settings:
-        context.scope = scope_of(settings["scope"])
+    """The context of a call with these settings; it has to be kept for as long as the call may be cancelled.
+
+    A script may have kept them from a call for somebody who was allowed to make them: what matters is who makes this one.
+    """
+    given = settings or {}
+    if given.get("values"):
+        _require("funcs.context", "context")
+    if "actor" in given or "scope" in given:
+        _require("funcs.security", "security")
+    context = _caller().derive(values=given.get("values") or None)
+    if "actor" in given:
+        context.principal = principal_of(given["actor"])
+    if "scope" in given:
+        context.scope = scope_of(given["scope"])
     return context
 
 
