@@ -18,6 +18,7 @@ are raised. Must not know: who raises them.
     │  ├─ NotInHandler              message(), context() or publish() where nothing is handled
     │  ├─ AlreadySettled            .message_id
     │  ├─ HandlerTimeout            .seconds
+    │  ├─ LuaError                  (functions.lua.faults) .kind .message .details .place .stack
     │  ├─ HandlerFailed             .description; in a worker process, with an error that only it knows
     │  ├─ ProcessDied               .function .pid .exit_code .how; retryable
     │  ├─ NoProcess                 .function; retryable

@@ -35,6 +35,7 @@ PAGES = [
             "architecture",
             "queues",
             "handlers",
+            "lua",
             "drivers",
             "events",
             "errors",
@@ -43,7 +44,7 @@ PAGES = [
     ),
 ]
 FILE_NAME = re.compile(r"# ([\w./-]+\.(?:py|yaml))(?: .*)?\n")
-READ_ONLY = {"text", "mermaid", "sh"}
+READ_ONLY = {"text", "mermaid", "sh", "lua"}  # test_lua_page.py has what is Lua
 
 MASKS = (
     (r"\d\d:\d\d:\d\d\.\d{3}", "TIME"),

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from noria.actors.functions.lua import entries
+from noria.actors.functions.lua.check import syntax_error
 from noria.actors.functions.lua.modules import LISTED
 
 RANGES = {
@@ -80,3 +81,10 @@ def test_everything_in_a_module_is_in_its_section(lua, module):
         and not (module == "coroutine" and name in lua_has)
         and not (module == "time" and name in RANGES)
     ] == []
+
+
+def test_every_block_in_lua_compiles():
+    blocks = re.findall(r"^```lua\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+    assert blocks
+    assert [syntax_error(block, "page", "lua54") for block in blocks] == [None] * len(blocks)

@@ -157,10 +157,18 @@ def test_a_script_that_fails_while_it_loads_fails_each_call(begin):
             runtime.call("app:f")
 
 
-def test_a_timeout_ends_lua_that_computes(begin, events):
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while true do pcall(function() while true do end end) end",
+        "local text = ('x'):rep(1e6) while true do local copy = text .. 'y' end",
+    ],
+    ids=["in many instructions", "in slow ones"],
+)
+def test_a_timeout_ends_lua_that_computes(begin, events, body):
     runtime = begin(
         textwrap.dedent(CONSUMED).replace("func: f,", "func: f, timeout: 50ms,"),
-        f__lua="return function() while true do pcall(function() while true do end end) end end",
+        f__lua=f"return function() {body} end",
     )
     failures = events(runtime, MessageFailed)
 
