@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from noria.actors.functions.lua.modules import schemas
 from noria.actors.functions.lua.modules.schemas import MOST, Schemas
 
 TASK = {
@@ -123,15 +124,25 @@ def test_properties_that_a_pattern_names_are_no_additional_ones(validate):
 
 
 def test_the_schemas_that_were_used_last_stay_compiled():
-    schemas = Schemas()
+    kept = Schemas()
 
     for number in range(MOST + 20):
-        schemas.problem(json.dumps({"const": number}), number)
+        kept.problem(json.dumps({"const": number}), number)
 
-    assert len(schemas) == MOST
+    assert len(kept) == MOST
 
 
 def test_json_has_no_word_for_what_is_no_number(lua):
     run = lua("local _, err = require('json').decode('[NaN]') return err:kind()", modules="json")
 
     assert run() == "Internal"
+
+
+def test_references_that_double_the_work_at_each_step_are_followed_no_further(validate, monkeypatch):
+    monkeypatch.setattr(schemas, "MOST_REFERENCES", 1000)
+    steps = {f"s{index}": {"allOf": [{"$ref": f"#/$defs/s{index + 1}"}] * 2} for index in range(60)}
+
+    fits, _, message = validate({"$defs": {**steps, "s60": {"type": "integer"}}, "$ref": "#/$defs/s0"}, 1)
+
+    assert not fits
+    assert "more than 1000 references" in message

@@ -18,6 +18,18 @@ from ..faults import UNAVAILABLE, LuaError
 
 MOST = 100
 LONGEST_PROBLEM = 500
+# References can double the work at each step; nothing else makes it more than the schema times the value.
+MOST_REFERENCES = 200_000
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+class _Followed(threading.local):
+    """How many references the validation of this thread has followed."""
+
+    count = 0
+
+
+_followed = _Followed()
 
 
 class Schemas:
@@ -34,6 +46,7 @@ class Schemas:
 
     def problem(self, schema: str, value: Any) -> str | None:
         """What is wrong with a value, or with the schema itself; None where it fits."""
+        _followed.count = 0
         try:
             misfit = next(self._validator(schema).iter_errors(value), None)
         except LuaError:
@@ -68,6 +81,7 @@ def _validator_of(schema: Any) -> Any:
             "pattern": _pattern,
             "patternProperties": _pattern_properties,
             "additionalProperties": _additional_properties,
+            **{key: _counted(check) for key, check in dialect.VALIDATORS.items() if key in REFERENCES},
         },
     )
     # This registry fetches nothing.
@@ -101,6 +115,16 @@ def _without_dialects(schema: Any) -> Any:
         for key, item in schema.items()
         if key != "$schema" or not isinstance(item, str)
     }
+
+
+def _counted(follow: Any) -> Any:
+    def check(*arguments: Any) -> Iterator[Any]:
+        _followed.count += 1
+        if _followed.count > MOST_REFERENCES:
+            raise ValueError(f"more than {MOST_REFERENCES} references were followed")
+        yield from follow(*arguments) or ()
+
+    return check
 
 
 # ---- keywords with regular expressions, in linear time ------------------------------------------------------
