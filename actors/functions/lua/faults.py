@@ -4,6 +4,7 @@ Knows: the fields of an error object and which Python error is of which kind. Mu
 travel.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Self
@@ -82,6 +83,9 @@ class LuaError(ActorsError):
         if isinstance(problem, LuaError):
             fields = problem.fields()
             return cls.of({**fields, "place": place, "stack": stack or fields["stack"]})
+        if isinstance(problem, dict | list):
+            message = json.dumps(problem, ensure_ascii=False, sort_keys=True, default=repr)
+            return cls(message, kind=INTERNAL, details=problem, place=place, stack=stack)
         message = problem if isinstance(problem, str) else repr(problem)
         found = _PLACE.match(message)
         if found is None:

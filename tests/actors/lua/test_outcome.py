@@ -121,6 +121,16 @@ def test_an_error_object_keeps_its_fields_on_the_way_to_python(lua):
     assert error.place == "f.lua:3"
 
 
+def test_a_plain_table_as_an_error_tells_what_it_holds(lua):
+    """Its address would be another one each time, and dead letters could not be grouped by it."""
+    for body in ("error({ code = 3, message = 'no' })", "return nil, { code = 3, message = 'no' }"):
+        with pytest.raises(LuaError) as caught:
+            lua(body)()
+
+        assert caught.value.message == '{"code": 3, "message": "no"}'
+        assert caught.value.details == {"code": 3, "message": "no"}
+
+
 def test_an_error_object_keeps_its_fields_from_function_to_function(begin):
     runtime = begin(
         """

@@ -4,13 +4,18 @@ local inner = ...
 local limits, tasks, faults, doors = inner.limits, inner.tasks, inner.faults, inner.doors
 local flat, built = inner.flat, inner.built
 
-local error, type, tostring = error, type, tostring
+local error, type, tostring, getmetatable = error, type, tostring, getmetatable
 local raw_pcall, raw_xpcall = pcall, xpcall
 
 local exports
 
+-- A plain table as what it holds: its address would be another one each time, and say nothing.
+local function is_plain_table(problem)
+  return type(problem) == "table" and getmetatable(problem) == nil and raw_pcall(flat, 1, problem)
+end
+
 local function described(problem)
-  if type(problem) ~= "string" and not faults[problem] then
+  if type(problem) ~= "string" and not faults[problem] and not is_plain_table(problem) then
     local ok, text = raw_pcall(tostring, problem)
     problem = "(error object is a " .. type(problem) .. " value)" .. (ok and ": " .. text or "")
   end
