@@ -68,6 +68,7 @@ class HeldSubscription(Subscription):
         self._held: dict[Any, Delivery] = {}
         self._settlements: deque[Settlement] = deque()
         self._unconfirmed = 0
+        self._released = 0
         self._is_lost = False
         # Held while `deliver` runs, so that `pause` returns only when it does not.
         self._delivering = threading.Lock()
@@ -124,6 +125,7 @@ class HeldSubscription(Subscription):
                 if settlement.delivery.receipt in self._held:
                     self._settlements.append(settlement)
                     self._unconfirmed += 1
+                    self._released += settlement.verb is Verb.RELEASE
                     del self._held[settlement.delivery.receipt]
         self._ring()
 
@@ -131,8 +133,12 @@ class HeldSubscription(Subscription):
 
     @property
     def credit(self) -> int:
-        """How many more it may hold."""
-        return 0 if self.is_paused or self.is_closed else self._limit - len(self._held)
+        """How many more it may hold.
+
+        What it has released counts until the driver has taken that settlement: what is released comes before
+        everything else, so nothing else may be fetched in its place meanwhile.
+        """
+        return 0 if self.is_paused or self.is_closed else self._limit - len(self._held) - self._released
 
     def hand_over(self, deliveries: Sequence[Delivery]) -> bool:
         """Enter deliveries into the books and deliver them; False, and nothing done, if it is paused.
@@ -152,7 +158,15 @@ class HeldSubscription(Subscription):
         taken = []
         while self._settlements:
             taken.append(self._settlements.popleft())
+        released = sum(settlement.verb is Verb.RELEASE for settlement in taken)
+        if released:
+            with self._lock:
+                self._released -= released
+                self.on_released(released)
         return taken
+
+    def on_released(self, count: int) -> None:
+        """The driver has taken so many releases. For one that fetches while it settles; called under the lock."""
 
     def confirm(self, count: int) -> None:
         """The backend has carried out so many settlements."""
@@ -174,6 +188,7 @@ class HeldSubscription(Subscription):
             self._is_lost = True
             self._held.clear()
             self._settlements.clear()
+            self._released = 0
             self._all_confirmed.notify_all()
 
     @abstractmethod

@@ -80,10 +80,12 @@ class RedisSubscription(HeldSubscription):
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Back to the head."""
-        with self._lock:
-            self._going_back += sum(delivery.receipt in self._held for delivery in deliveries)
         super().release(deliveries)
         self.hurry()
+
+    def on_released(self, count: int) -> None:
+        """They are on their way."""
+        self._going_back += count
 
     def has_gone_back(self, count: int) -> None:
         """So many of what it released are at the head of the queue."""
@@ -127,7 +129,7 @@ class RedisSubscription(HeldSubscription):
         with self._lock:
             self._settlements.extend(Settlement(Verb.RELEASE, delivery) for delivery in deliveries)
             self._unconfirmed += len(deliveries)
-            self._going_back += len(deliveries)
+            self._released += len(deliveries)
         self._session.wake(self)
 
     def _delivery(self, entry: Entry) -> Delivery:
