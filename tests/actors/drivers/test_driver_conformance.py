@@ -159,11 +159,11 @@ def quorum_vhost(rabbit_server):
 
 
 def make_quorum(request: pytest.FixtureRequest) -> AmqpDriver:
-    """As above, with quorum queues: their order is not promised."""
+    """As above, with quorum queues: their order is not promised, nor that it is as before after a release."""
     driver = make_amqp(request)
     driver.config = evolve(driver.config, vhost=request.getfixturevalue("quorum_vhost"))
     driver.queue_options = QuorumOptions
-    driver.features = evolve(driver.features, ordered=False)
+    driver.features = evolve(driver.features, ordered=False, returns_to_head=False)
     return driver
 
 
