@@ -121,7 +121,7 @@ def _set_property(properties: dict[str, Any], name: str, value: Any) -> bool:
             properties[TEXT_PROPERTIES[name]] = value
         return fits
     match name:
-        case "timestamp" if type(value) is int and value >= 0:
+        case "timestamp" if type(value) is int and 0 <= value < 1 << 64:
             properties["timestamp"] = value
         case "amqp.expiration" if isinstance(value, str) and value.isascii() and value.isdecimal():
             properties["expiration"] = value
