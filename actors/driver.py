@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import frozen
 
-from ..registry import Duration, Entry, Registry, between
+from ..registry import Duration, Entry, Registry, between, read_options
 from .delivery import Delivery, Message
 from .lifecycle import Complaints, ServiceConfig, check_service
 
@@ -348,3 +348,24 @@ def check_driver(entry: Entry, registry: Registry) -> Complaints:
     requires = entry.config.driver.requires
     if requires is not None and importlib.util.find_spec(requires[0]) is None:
         yield "kind", f"{entry.kind} needs the library {requires[0]}: pip install '{requires[1]}'"
+
+
+def short_name(driver_kind: str) -> str:
+    """`memory` for `queue.driver.memory`."""
+    return driver_kind.rpartition(".")[2]
+
+
+def consumer_options(driver: Entry, registry: Registry) -> dict[str, Any]:
+    """What the consumers on a driver's queues say to it under `driver_options`, by the consumers' IDs.
+
+    For `Driver.from_entry`: instances of the driver's `consumer_options`; those with errors are left out.
+    """
+    cls = driver.config.driver.consumer_options
+    read = {
+        str(consumer.id): read_options(consumer.config.driver_options.get(short_name(driver.kind), {}), cls)[
+            0
+        ]
+        for consumer in registry.find({".kind": "queue.consumer"})
+        if registry[consumer.config.queue].config.driver == driver.id
+    }
+    return {id_: options for id_, options in read.items() if options is not None}

@@ -24,7 +24,7 @@ from ..registry import (
 from ..registry.wording import nearest
 from .aws import AWS_KIND
 from .codecs import DEFAULT_CODEC, what_is_wrong_with
-from .driver import Features
+from .driver import Features, short_name
 from .drivers import DRIVER_KINDS
 from .functions.lua.entries import LUA_KINDS
 from .lifecycle import Complaints, ServiceConfig, check_service
@@ -101,11 +101,6 @@ class PythonFunctionConfig:
     module: str | None = None
     method: str = "handler"
     pool: PoolConfig | None = None
-
-
-def short_name(driver_kind: str) -> str:
-    """`memory` for `queue.driver.memory`."""
-    return driver_kind.rpartition(".")[2]
 
 
 def _check_queue(entry: Entry, registry: Registry) -> Complaints:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ....registry import Entry, Registry, read_options
+from ....registry import Entry, Registry
 from ...delivery import Delivery, Message
 from ...driver import (
     Driver,
@@ -16,6 +16,7 @@ from ...driver import (
     QueueInfo,
     StoredMessage,
     Subscription,
+    consumer_options,
 )
 from ...errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound
 from .declared import LONGEST_NAME, DeclaredQueue
@@ -65,15 +66,10 @@ class AmqpDriver(Driver):
     def from_entry(cls, entry: Entry, registry: Registry) -> Self:
         """With what the entries of its queues and their consumers say to it alone."""
         queues = [each for each in registry.find({".kind": "queue.queue"}) if each.config.driver == entry.id]
-        consumers = {
-            str(each.id): read_options(each.config.driver_options.get("amqp", {}), AmqpConsumerOptions)[0]
-            for each in registry.find({".kind": "queue.consumer"})
-            if each.config.queue in {queue.id for queue in queues}
-        }
         return cls(
             str(entry.id),
             entry.config,
-            consumers={id_: options for id_, options in consumers.items() if options is not None},
+            consumers=consumer_options(entry, registry),
             content_types={
                 queue.config.queue_name or queue.id.name: content_type_of(queue.config.codec)
                 for queue in queues

@@ -9,10 +9,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ....registry import Entry, Registry, read_options
+from ....registry import Entry, Registry
 from ...aws import AwsConfig
 from ...delivery import Delivery, Message
-from ...driver import Driver, Features, QueueDeclaration, QueueInfo, StoredMessage, Subscription
+from ...driver import (
+    Driver,
+    Features,
+    QueueDeclaration,
+    QueueInfo,
+    StoredMessage,
+    Subscription,
+    consumer_options,
+)
 from ...errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound
 from .browse import peek, purge
 from .failures import CallFailed
@@ -80,12 +88,7 @@ class SqsDriver(Driver):
             str(entry.id),
             entry.config,
             aws=registry[entry.config.config].config,
-            consumers={
-                str(consumer.id): options
-                for consumer in registry.find({".kind": "queue.consumer"})
-                if registry[consumer.config.queue].config.driver == entry.id
-                and (options := _consumer_options(consumer)) is not None
-            },
+            consumers=consumer_options(entry, registry),
         )
 
     # ---- opening -------------------------------------------------------------------------------------
@@ -271,7 +274,3 @@ class SqsDriver(Driver):
         if connection is None:
             raise DriverUnavailable(self.name)
         return connection
-
-
-def _consumer_options(consumer: Entry) -> SqsConsumerOptions | None:
-    return read_options(consumer.config.driver_options.get("sqs", {}), SqsConsumerOptions)[0]
