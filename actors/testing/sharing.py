@@ -91,13 +91,14 @@ class Sharing(DriverCase):
         self, driver: Driver, another: Driver, common: str
     ) -> None:
         _, stuck = subscribe(driver, common, credit=3)
-        _, lively = subscribe(another, common, credit=3)
+        publish(driver, common, *numbered(3))
+        assert len(stuck.take(3)) == 3
 
-        publish(driver, common, *numbered(20))
+        _, lively = subscribe(another, common, credit=3)
+        publish(driver, common, *numbered(17))
+
         for _ in range(17):
             ack(lively.take_one())
-
-        assert len(stuck.take(3)) == 3
 
     def test_one_consumer_name_in_two_processes_is_two_consumers(
         self, driver: Driver, another: Driver, common: str
