@@ -1,12 +1,13 @@
 """Workers under load die by SIGKILL at random moments: nothing accepted is lost, and duplicates have their bound."""
 
 import pytest
+from servers.fixtures import RABBIT
 
 from reliability import backends
 from reliability.campaign import Campaign
 
 
-@pytest.fixture(params=["sqlite", "redis", "amqp"])
+@pytest.fixture(params=["sqlite", "redis", pytest.param("amqp", marks=RABBIT)])
 def driver(request, tmp_path) -> str:
     match request.param:
         case "sqlite":

@@ -23,6 +23,19 @@ from .redis import RedisServer
 S = TypeVar("S", bound=Server)
 
 
+# Several processes may run the tests at once, each with servers of its own. RabbitMQ is too heavy for that:
+# whatever uses the one for all tests runs in one process.
+RABBIT = pytest.mark.xdist_group("rabbit")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before pytest-xdist looks for groups."""
+    for item in items:
+        if "rabbit_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(RABBIT)
+
+
 def need(*, present: bool, install: str) -> None:
     """Skips the test, or fails it where servers are required."""
     if present:
