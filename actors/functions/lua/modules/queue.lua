@@ -1,16 +1,12 @@
-local host = ...
-local select, setmetatable, error = select, setmetatable, error
+local host, kit = ...
+local select, setmetatable = select, setmetatable
 
 local tickets = setmetatable({}, { __mode = "k" })
 local methods = {}
 local Message = { __index = methods, __metatable = "queue.Message" }
 
 local function ticket_of(message)
-  local held = tickets[message]
-  if not held then
-    error("expected a queue.Message: call its methods with a colon, msg:id()", 3)
-  end
-  return held.ticket
+  return kit.kept(tickets, message, "queue.Message").ticket
 end
 
 function Message.__tostring(message)

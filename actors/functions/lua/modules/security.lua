@@ -1,28 +1,13 @@
 local host, kit = ...
 local setmetatable, error, type, tostring, ipairs, next = setmetatable, error, type, tostring, ipairs, next
 local concat, sort = table.concat, table.sort
-local fields_of = kit.fields_of
+-- Whatever a function refuses, an argument or the right to do it, stops who did not look.
+local kept, insist = kit.kept, kit.insist
 
 -- What the objects are, out of a script's reach: {id, meta} of an actor, the ID of a policy, the sorted IDs of a scope.
 local actors = setmetatable({}, { __mode = "k" })
 local policies = setmetatable({}, { __mode = "k" })
 local scopes = setmetatable({}, { __mode = "k" })
-
-local function kept(objects, object, what)
-  local found = objects[object]
-  if not found then
-    error("expected a " .. what .. ": call its methods with a colon", 3)
-  end
-  return found
-end
-
--- Whatever a function refuses, an argument or the right to do it, stops who did not look.
-local function insist(value, problem)
-  if problem then
-    error(problem, 0)
-  end
-  return value
-end
 
 -- ---- actors -----------------------------------------------------------------------------------------------
 
@@ -225,11 +210,7 @@ function security.named_scope(id)
 end
 
 function security.token_store(id)
-  local _, problem = host.token_store(id)
-  if fields_of(problem).kind == "PermissionDenied" then
-    error(problem, 0)
-  end
-  return nil, problem
+  return kit.allowed(host.token_store(id))
 end
 
 return security
