@@ -42,6 +42,7 @@ class Binding:
     scope: Scope | None = None
     timeout: float | None = None
     auto_ack: bool = False
+    driver_options: Any = None
     # The handling of each of its workers, by name: who looks for idleness counts what is being handled there.
     handlings: "dict[str, Handling]" = field(factory=dict, init=False)
     # The answers that every message asks for.

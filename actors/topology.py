@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..registry import Bus, Entry, EntryID, Registry
+from ..registry import Bus, Entry, EntryID, Registry, read_options
 from ..security import Guard, Policies, Principal, Scope
 from .access import drivers_of, queues_of
 from .consumer import Consumer
+from .driver import short_name
 from .entries import ConsumerConfig
 from .function import Function
 from .functions.lua.functions import LuaFunctions
@@ -171,9 +172,15 @@ class Topology:
             scope=scope,
             timeout=config.timeout,
             auto_ack=config.auto_ack,
+            driver_options=self._driver_options(config),
         )
         self._bindings[str(entry.id)] = binding
         return binding
+
+    def _driver_options(self, config: ConsumerConfig) -> Any:
+        driver = self.registry[self.registry[config.queue].config.driver]
+        given = config.driver_options.get(short_name(driver.kind), {})
+        return read_options(given, driver.config.driver.consumer_options)[0]
 
 
 def auto_starts(entry: Entry) -> bool:

@@ -81,7 +81,13 @@ class MemoryDriver(Driver):
         self._queue(queue).publish(messages, timeout)
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Deliver in the order of publishing; consumers take turns."""
         return self._queue(queue).subscribe(consumer, credit, deliver)

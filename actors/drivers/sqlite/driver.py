@@ -103,7 +103,13 @@ class SqliteDriver(Driver):
                 raise DriverRefused(self.name, f"a message ID that is no text: {message.id!r}") from None
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Deliver in the order of publishing; consumers take turns."""
         session = self._open_session()
