@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from ..registry import Bus, Entry, EntryID, Registry, read_options
-from ..security import Guard, Policies, Principal, Scope
+from ..security import Guard, Policies, Principal, Scope, token_stores_of
 from .access import drivers_of, queues_of
 from .consumer import Consumer
 from .driver import short_name
@@ -51,6 +51,7 @@ class Topology:
         self.drivers = drivers_of(registry)
         self.queues = queues_of(registry, self.drivers, bus)
         self.stores = stores_of(registry)
+        self.token_stores = token_stores_of(registry, self.stores, lambda: self.policies)
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
         self.consumers: dict[str, list[str]] = defaultdict(list)
