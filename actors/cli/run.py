@@ -26,14 +26,13 @@ from .application import (
     nothing_below,
     skipped,
 )
-from .logs import ConsoleHandler, format_of, handler_for, logging_to
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..runtime import Runtime
     from .feeding import Feed
-    from .logs import Format
+    from .logs import ConsoleHandler, Format
     from .session import Session
     from .signals import Signals
     from .tally import Tally
@@ -94,6 +93,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     start; 2 configuration or usage.
     """
     from .feeding import feeds_of
+    from .logs import format_of, handler_for, logging_to
 
     # Last: a queue.py of the application must not be what the standard library imports as queue.
     sys.path.append(str(Path(application.path).absolute()))
@@ -220,6 +220,8 @@ class _Run:
         self._write(record)
 
     def _screen(self, session: Session, tally: Tally, signals: Signals) -> AbstractContextManager[None]:
+        from .logs import ConsoleHandler
+
         if self._console is None or not isinstance(self._handler, ConsoleHandler):
             return nullcontext()
         return _live(self._console, self._handler, session, tally, signals)

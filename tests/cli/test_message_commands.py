@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from noria.actors import Runtime
 from noria.actors.access import QueueAccess
-from noria.actors.cli import cli
+from noria.actors.cli.program import cli
 from noria.actors.delivery import Message
 
 SHOP = """
