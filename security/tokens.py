@@ -11,7 +11,9 @@ not know: which stores there are, who may ask. The text of a token is a secret: 
 from __future__ import annotations
 
 import hmac
+import logging
 import math
+import os
 import re
 import secrets
 import time
@@ -28,6 +30,8 @@ from .policies import Policies
 from .principals import Meta, Principal, frozen_copy
 from .scopes import Scope
 from .token_records import TokenRecord, plain, revoked_record
+
+log = logging.getLogger(__name__)
 
 # So long after its end, a store can still tell a token that has expired from one that never was.
 REMEMBERED: Final = 3600.0
@@ -277,14 +281,28 @@ def token_stores_of(
         policies: The policies of now.
     """
     return {
-        str(entry.id): TokenStore(
-            str(entry.id),
-            stores[str(config.store)],
-            policies=policies,
-            key=config.key(),
-            token_length=config.token_length,
-            default_expiration=config.default_expiration,
-        )
+        str(entry.id): _token_store(str(entry.id), entry.config, stores, policies)
         for entry in registry
-        if isinstance(config := entry.config, TokenStoreConfig)
+        if isinstance(entry.config, TokenStoreConfig)
     }
+
+
+def _token_store(
+    id_: str,
+    config: TokenStoreConfig,
+    stores: Mapping[str, KeyValueStore],
+    policies: Callable[[], Policies],
+) -> TokenStore:
+    variable = config.token_key_env
+    if variable is not None and variable not in os.environ:
+        log.warning(
+            "%s: the environment variable %s is not set; token_key signs tokens instead", id_, variable
+        )
+    return TokenStore(
+        id_,
+        stores[str(config.store)],
+        policies=policies,
+        key=config.key(),
+        token_length=config.token_length,
+        default_expiration=config.default_expiration,
+    )
