@@ -245,6 +245,14 @@ class Driver(ABC):
             DriverRefused: it can never work like this: wrong password, corrupt file, unknown virtual host.
         """
 
+    def open_to_look(self, failed: Callable[[BaseException], None]) -> None:
+        """As `open`, for somebody who asks only for `info` and `peek` of queues that are there.
+
+        A backend that takes no changes now, for its disk is full, may still answer. Then `declare` makes and changes
+        nothing, and everything else raises DriverUnavailable.
+        """
+        self.open(failed)
+
     @abstractmethod
     def close(self) -> None:
         """Release everything; close every subscription; wake waiting publishers. Safe to call twice.

@@ -80,6 +80,7 @@ class Declare(Question):
 
     def __init__(self, queue: QueueDeclaration) -> None:
         super().__init__()
+        self.name = queue.name
         self._queue = queue
 
     def work(self, store: Store) -> None:
@@ -193,14 +194,16 @@ class Purge(Question):
 class Peek(Question):
     """Look at the first messages."""
 
+    nothing: Sequence[StoredMessage] = ()
+
     def __init__(self, queue: str, limit: int) -> None:
         super().__init__()
-        self._queue = queue
+        self.name = queue
         self._limit = limit
 
     def work(self, store: Store) -> list[StoredMessage]:
         """As the contract has them."""
-        found = store.peek(known_queue(store, self._queue), self._limit)
+        found = store.peek(known_queue(store, self.name), self._limit)
         return [
             StoredMessage(message=Message(id_, body, json.loads(headers)), attempts=attempts, state=state)  # type: ignore[arg-type]  # the states are ours
             for state, attempts, id_, headers, body in found
@@ -210,14 +213,16 @@ class Peek(Question):
 class Info(Question):
     """The figures of a queue; `count_ours` says how many consumers of this process take from it."""
 
+    nothing = QueueInfo(ready=0, in_flight=0, delayed=0, consumer_count=0)
+
     def __init__(self, queue: str, count_ours: Callable[[int], int]) -> None:
         super().__init__()
-        self._queue = queue
+        self.name = queue
         self._count_ours = count_ours
 
     def work(self, store: Store) -> QueueInfo:
         """All of one moment."""
-        row = known_queue(store, self._queue)
+        row = known_queue(store, self.name)
         theirs = sum(
             count for queue, _owner, count, _credit in store.members.other_consumers() if queue == row.number
         )
