@@ -172,6 +172,15 @@ class Subscription(ABC):
             delivery is then still unsettled.
         """
 
+    def move_all(
+        self, deliveries: Sequence[Delivery], queue: str, messages: Sequence[Message]
+    ) -> Sequence[bool]:
+        """As `move`, for many: what came of each. A backend may move them all in one trip, or stop at a False."""
+        moved: list[bool] = []
+        for delivery, message in zip(deliveries, messages, strict=True):
+            moved.append(all(moved) and self.move(delivery, queue, message))
+        return moved
+
     def note_start(self, delivery: Delivery) -> None:  # noqa: B027  (a backend that dies with us has no suspects)
         """A handler is about to run for a delivery with `is_suspect`; return when the backend has that on record.
 

@@ -140,30 +140,45 @@ class Publish(Task):
 
 
 class Move(Question):
-    """Store a message in one queue and remove it from another one, both or neither.
+    """Store messages in one queue and remove them from another one, each in both steps or neither.
 
     `is_held` tells, in the transaction, whether its consumer still has it: another one of this process may have it.
     """
 
     takes_space = True
 
-    def __init__(self, position: int, is_held: Callable[[], bool], queue: str, message: Message) -> None:
+    def __init__(
+        self,
+        positions: Sequence[int],
+        is_held: Callable[[int], bool],
+        queue: str,
+        messages: Sequence[Message],
+    ) -> None:
         super().__init__()
-        self._position = position
+        self._positions = positions
         self._is_held = is_held
         self._queue = queue
-        self._message = message
+        self._messages = messages
 
-    def work(self, store: Store) -> bool:
-        """False if there is no room."""
+    def work(self, store: Store) -> int:
+        """For how many, from the first, there was room."""
         row = store.find(self._queue)
-        if row is None or not row.room(1):
-            return False
+        if row is None:
+            return 0
+        count = row.room(len(self._positions))
         # What is no longer ours has gone back, and will be moved by whoever gets it when it fails again.
-        if self._is_held() and store.remove([self._position]):
-            message = self._message
-            store.insert(row, [message.id], _headers_as_text([message]), [message.body])
-        return True
+        ours = [
+            message
+            for position, message in zip(self._positions[:count], self._messages, strict=False)
+            if self._is_held(position) and store.remove([position])
+        ]
+        store.insert(
+            row,
+            [message.id for message in ours],
+            _headers_as_text(ours),
+            [message.body for message in ours],
+        )
+        return count
 
 
 class NoteStart(Question):
