@@ -60,12 +60,14 @@ class QueueAccess:
 
     Args:
         registry: what is declared.
+        looking: nothing will be published or taken, so a backend that takes no changes now will do.
 
     Attributes:
         queues: every queue by its ID; only those that `open` returned can be used.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, looking: bool = False) -> None:
+        self._is_looking = looking
         self.registry = registry
         drivers = drivers_of(registry)
         self.queues: Mapping[str, Queue] = queues_of(registry, drivers, Bus())
@@ -104,7 +106,8 @@ class QueueAccess:
         if driver not in self._opened:
             # Before it is open: a Ctrl-C in between must not leave it open.
             self._opened.append(driver)
-            driver.open(partial(self._lost.__setitem__, driver.name))
+            open_it = driver.open_to_look if self._is_looking else driver.open
+            open_it(partial(self._lost.__setitem__, driver.name))
 
     def lost(self, queue: Queue) -> BaseException | None:
         """Why its driver has lost its backend, or None. Nobody reopens it: whoever used it begins again."""

@@ -27,8 +27,13 @@ class Codec(Protocol):
     """Writes and reads bodies. Thread-safe.
 
     Attributes:
+        content_type: what a broker is told that the bodies are.
         requires: the library it imports when it is first used, and what to install for it.
     """
+
+    @property
+    def content_type(self) -> str:
+        """Such as `application/json`."""
 
     @property
     def requires(self) -> tuple[str, str] | None:
@@ -48,6 +53,7 @@ def _refuse_constant(name: str) -> NoReturn:
 class JsonCodec:
     """`json/plain`: UTF-8 JSON. NaN and infinities are refused; tuples become lists, keys become strings."""
 
+    content_type = "application/json"
     requires = None
 
     def __init__(self) -> None:
@@ -95,6 +101,7 @@ class MsgpackCodec:
     types are refused; tuples become lists.
     """
 
+    content_type = "application/msgpack"
     requires = ("msgpack", "noria[msgpack]")
 
     def encode(self, body: Any) -> bytes:

@@ -143,7 +143,7 @@ class Consumer(Supervisor):
         binding = self._binding
         self._authorise()
         self._subscription = binding.queue.subscribe(
-            binding.consumer, credit=self._credit, deliver=self._buffer.put
+            binding.consumer, credit=self._credit, deliver=self._buffer.put, options=binding.driver_options
         )
         if binding.timeout is not None:
             self.mailbox.schedule(binding.timeout, CheckDeadlines())

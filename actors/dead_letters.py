@@ -4,7 +4,7 @@ Knows: the headers that a queue gives to a dead letter. Must not know: the comma
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -117,9 +117,9 @@ class DeadLetters:
         """Remove the selected messages for good. `outcome` grows meanwhile, so that it tells the truth at any time."""
         expected = self._expected(selection)
         with Sweep(self.queue) as sweep:
-            for delivery in _selected(sweep, selection, expected, outcome):
-                sweep.ack(delivery)
-                outcome.done[str(self.queue.id)] += 1
+            for deliveries in _selected(sweep, selection, expected, outcome):
+                sweep.ack(deliveries)
+                outcome.done[str(self.queue.id)] += len(deliveries)
             outcome.unseen = sweep.unseen
 
     def replay(self, selection: Selection, outcome: Outcome, *, to: str | None, timeout: float) -> None:
@@ -129,18 +129,30 @@ class DeadLetters:
         """
         expected = self._expected(selection)
         with Sweep(self.queue) as sweep:
-            for delivery in _selected(sweep, selection, expected, outcome):
-                message = delivery.message
-                problem = self.problem_with_origin(message) if to is None else self.problem_with(to)
-                if problem is not None:
-                    outcome.kept[message.id] = problem
-                    continue
-                target = self._access.open(to or str(message.headers[ORIGIN]))
-                if not sweep.move(delivery, target, revived(message), timeout):
-                    outcome.problem = f"{target.id} has no room"
-                    return
-                outcome.done[str(target.id)] += 1
+            for deliveries in _selected(sweep, selection, expected, outcome):
+                for target_id, some in self._by_target(deliveries, to, outcome).items():
+                    target = self._access.open(target_id)
+                    messages = [revived(delivery.message) for delivery in some]
+                    moved = sweep.move(some, target, messages, timeout)
+                    outcome.done[target_id] += moved
+                    if moved < len(some):
+                        outcome.problem = f"{target_id} has no room"
+                        return
             outcome.unseen = sweep.unseen
+
+    def _by_target(
+        self, deliveries: Iterable[Delivery], to: str | None, outcome: Outcome
+    ) -> dict[str, list[Delivery]]:
+        """Those that can go somewhere, by where; why the others stay, `outcome` tells."""
+        found: dict[str, list[Delivery]] = {}
+        for delivery in deliveries:
+            message = delivery.message
+            problem = self.problem_with_origin(message) if to is None else self.problem_with(to)
+            if problem is None:
+                found.setdefault(to or str(message.headers[ORIGIN]), []).append(delivery)
+            else:
+                outcome.kept[message.id] = problem
+        return found
 
     def _expected(self, selection: Selection) -> Counter[str]:
         """How often each selected ID is to come: one may be there twice, as after a move between drivers that was cut."""
@@ -151,18 +163,16 @@ class DeadLetters:
 
 def _selected(
     sweep: Sweep, selection: Selection, expected: Counter[str], outcome: Outcome
-) -> Iterator[Delivery]:
+) -> Iterator[Sequence[Delivery]]:
     """What a sweep finds of a selection; it goes no further than it has to for the expected IDs."""
     outcome.missing = set(selection.ids)
-    for delivery in sweep:
-        if delivery.message not in selection:
-            continue
-        id_ = delivery.message.id
-        outcome.missing.discard(id_)
-        yield delivery
-        expected[id_] -= 1
-        if expected[id_] <= 0:
-            del expected[id_]
+    for deliveries in sweep:
+        found = [delivery for delivery in deliveries if delivery.message in selection]
+        ids = [delivery.message.id for delivery in found]
+        outcome.missing.difference_update(ids)
+        if found:
+            yield found
+        expected -= Counter(ids)
         if selection.ids and not expected:
             return
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from attrs import frozen
 
-from ..registry import Duration, Entry, Registry, between, read_options
+from ..registry import Duration, Entry, Registry, between
 from .delivery import Delivery, Message
 from .lifecycle import Complaints, ServiceConfig, check_service
 
@@ -74,10 +74,12 @@ class QueueDeclaration:
     Attributes:
         name: the backend's name of the queue, unique within the driver.
         options: an instance of the driver's `queue_options`.
+        content_type: what its codec calls the bodies, such as `application/json`.
     """
 
     name: str
     options: Any = QueueOptions()
+    content_type: str = ""
 
 
 MessageState = Literal["ready", "delayed", "in_flight"]
@@ -170,6 +172,15 @@ class Subscription(ABC):
             delivery is then still unsettled.
         """
 
+    def move_all(
+        self, deliveries: Sequence[Delivery], queue: str, messages: Sequence[Message]
+    ) -> Sequence[bool]:
+        """As `move`, for many: what came of each. A backend may move them all in one trip, or stop at a False."""
+        moved: list[bool] = []
+        for delivery, message in zip(deliveries, messages, strict=True):
+            moved.append(all(moved) and self.move(delivery, queue, message))
+        return moved
+
     def note_start(self, delivery: Delivery) -> None:  # noqa: B027  (a backend that dies with us has no suspects)
         """A handler is about to run for a delivery with `is_suspect`; return when the backend has that on record.
 
@@ -243,6 +254,14 @@ class Driver(ABC):
             DriverRefused: it can never work like this: wrong password, corrupt file, unknown virtual host.
         """
 
+    def open_to_look(self, failed: Callable[[BaseException], None]) -> None:
+        """As `open`, for somebody who asks only for `info` and `peek` of queues that are there.
+
+        A backend that takes no changes now, for its disk is full, may still answer. Then `declare` makes and changes
+        nothing, and everything else raises DriverUnavailable.
+        """
+        self.open(failed)
+
     @abstractmethod
     def close(self) -> None:
         """Release everything; close every subscription; wake waiting publishers. Safe to call twice.
@@ -277,12 +296,20 @@ class Driver(ABC):
 
     @abstractmethod
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,
     ) -> Subscription:
         """Start to deliver: `deliver` is called, from any thread, with one or more deliveries.
 
         `deliver` returns at once and never raises. The consumers of a queue share fairly. A consumer has one
         subscription: an earlier one, of a life that was cut off before it could close it, is closed first.
+
+        `options` is an instance of the driver's `consumer_options`; None: their defaults.
 
         Raises:
             QueueNotFound: never declared.
@@ -353,19 +380,3 @@ def check_driver(entry: Entry, registry: Registry) -> Complaints:
 def short_name(driver_kind: str) -> str:
     """`memory` for `queue.driver.memory`."""
     return driver_kind.rpartition(".")[2]
-
-
-def consumer_options(driver: Entry, registry: Registry) -> dict[str, Any]:
-    """What the consumers on a driver's queues say to it under `driver_options`, by the consumers' IDs.
-
-    For `Driver.from_entry`: instances of the driver's `consumer_options`; those with errors are left out.
-    """
-    cls = driver.config.driver.consumer_options
-    read = {
-        str(consumer.id): read_options(consumer.config.driver_options.get(short_name(driver.kind), {}), cls)[
-            0
-        ]
-        for consumer in registry.find({".kind": "queue.consumer"})
-        if registry[consumer.config.queue].config.driver == driver.id
-    }
-    return {id_: options for id_, options in read.items() if options is not None}

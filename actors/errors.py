@@ -37,7 +37,7 @@ import math
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..registry import NoriaError
 
@@ -353,13 +353,16 @@ class NotIdle(ActorsError):
         super().__init__(f"not idle after {seconds:.3g} s ({where or 'a handler is still running'}){failed}")
 
 
+REJECTED: Final = "rejected by the handler"
+
+
 class Reject(NoriaError):
     """Raise it in a handler: this message can never succeed; dead-letter it now.
 
     Without a dead-letter queue the message is kept and retried, ever slower: nothing is lost.
     """
 
-    def __init__(self, reason: str = "rejected by the handler") -> None:
+    def __init__(self, reason: str = REJECTED) -> None:
         self.reason = reason
         super().__init__(reason)
 

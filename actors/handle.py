@@ -17,7 +17,7 @@ from ..security import CallContext, Check, Guard, Principal, Scope
 from ..security.context import enter, leave
 from .codecs import CodecError
 from .delivery import Delivery
-from .errors import AlreadySettled, DriverUnavailable, HandlerTimeout, check_delay
+from .errors import REJECTED, AlreadySettled, DriverUnavailable, HandlerTimeout, Reject, check_delay
 from .events import MessageAcked
 from .function import Function
 from .outcome import ACK, EXPIRED, Nack, Outcome, Rejection, outcome_of
@@ -42,6 +42,7 @@ class Binding:
     scope: Scope | None = None
     timeout: float | None = None
     auto_ack: bool = False
+    driver_options: Any = None
     # The handling of each of its workers, by name: who looks for idleness counts what is being handled there.
     handlings: "dict[str, Handling]" = field(factory=dict, init=False)
     # The answers that every message asks for.
@@ -62,7 +63,7 @@ class Binding:
 class CurrentMessage:
     """The message that is being handled, as its handler sees it.
 
-    Thread-safe. `ack` and `nack` settle at once; whoever settles first wins.
+    Thread-safe. `ack`, `nack` and `reject` settle at once; whoever settles first wins.
     """
 
     __slots__ = ("_delivery", "_queue")
@@ -112,6 +113,14 @@ class CurrentMessage:
         """
         check_delay(delay)
         self._settle(Nack("nack by the handler", delay))
+
+    def reject(self, reason: str = REJECTED) -> None:
+        """Settle now: this message can never succeed, dead-letter it; see `Reject`.
+
+        Raises:
+            AlreadySettled: it was settled before.
+        """
+        self._settle(outcome_of(Reject(reason)))
 
     def _settle(self, outcome: Outcome) -> None:
         if not self._delivery.claim():

@@ -78,7 +78,13 @@ class Queue:
 
     def open(self) -> None:
         """Declare the queue to its driver and let publishers in."""
-        self.driver.declare(QueueDeclaration(name=self.name, options=self._settings.options))
+        self.driver.declare(
+            QueueDeclaration(
+                name=self.name,
+                options=self._settings.options,
+                content_type=self._settings.codec.content_type,
+            )
+        )
         with self._lock:
             self._is_open = self.is_declared = True
             self._changed.notify_all()
@@ -211,14 +217,21 @@ class Queue:
         return self._settings.codec.decode
 
     def subscribe(
-        self, consumer: EntryID, *, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        consumer: EntryID,
+        *,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,
     ) -> Subscription:
         """Deliver to this consumer; what an earlier life of it left unsettled goes back to the queue first.
 
         Raises:
             DriverUnavailable: the driver is closed.
         """
-        return self.driver.subscribe(self.name, consumer=str(consumer), credit=credit, deliver=deliver)
+        return self.driver.subscribe(
+            self.name, consumer=str(consumer), credit=credit, deliver=deliver, options=options
+        )
 
     def settle(self, delivery: Delivery, outcome: Outcome) -> None:
         """Carry out an ending. The caller has claimed the delivery."""

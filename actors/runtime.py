@@ -67,6 +67,7 @@ class Runtime:
         guard: every authorisation of this runtime; `guard.audit(hook)`.
         policies: every policy that is declared, compiled.
         stores: every store that is declared, by its ID; what is in them lives as long as the runtime.
+        token_stores: every token store that is declared, by its ID.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Runtime:
         self._topology = Topology(registry, self.guard, self.bus, consuming=consuming)
         self.policies = self._topology.policies
         self.stores = self._topology.stores
+        self.token_stores = self._topology.token_stores
         self._supervision: Supervision | None = None
         self._is_stopping = False
         self._changing = threading.RLock()

@@ -10,15 +10,19 @@ backend gives back what we held, as it does for any consumer.
 import os
 import queue as queue_module
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Final, Self
 
 from .delivery import Delivery, Message
 from .driver import Subscription
-from .errors import DriverUnavailable, QueueFull
+from .errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull
 from .queue import Queue
 
 HOLD: Final = 10_000
 """How many messages a walk keeps in its hands at most: those that stay, for only so can it see what is behind them."""
+
+TOGETHER: Final = 500
+"""How many messages it hands out at a time, or a few more."""
 
 QUIET: Final = 0.5
 """Seconds without a delivery after which it asks whether there is more."""
@@ -28,12 +32,11 @@ PATIENCE: Final = 30.0
 
 
 class Sweep:
-    """Hands out each message that is ready when it begins, once. What its user does not settle, it gives back.
+    """Hands out the messages that are ready when it begins, each once, many at a time. What is not settled goes back.
 
     with Sweep(queue) as sweep:
-        for delivery in sweep:
-            if is_wanted(delivery.message):
-                sweep.ack(delivery)
+        for deliveries in sweep:
+            sweep.ack([each for each in deliveries if is_wanted(each.message)])
 
     Args:
         queue: an open one.
@@ -73,44 +76,63 @@ class Sweep:
             problem = "it did not confirm everything: what was taken out may be there again"
             raise DriverUnavailable(self._queue.driver.name, problem)
 
-    def ack(self, delivery: Delivery) -> None:
-        """Take it out."""
-        if delivery.claim():
-            self._subscribed.ack((delivery,))
-        self._held.pop(id(delivery), None)
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Take them out."""
+        self._subscribed.ack([delivery for delivery in deliveries if delivery.claim()])
+        self._forget(deliveries)
 
-    def move(self, delivery: Delivery, target: Queue, message: Message, timeout: float) -> bool:
-        """Put `message` into another queue and take the delivery out; False, and nothing done, if that has no room.
+    def move(
+        self, deliveries: Sequence[Delivery], target: Queue, messages: Sequence[Message], timeout: float
+    ) -> int:
+        """Put a message into another queue for each delivery, and take that out; how many, before there was no room.
 
-        One step on one driver. Between two, it is stored there before it is removed here.
+        One step on one driver. Between two, they are stored there before they are removed here.
 
         Raises:
-            DriverUnavailable: of the other driver.
+            DriverUnavailable, DriverRefused, BodyRefused: of the other driver.
         """
         if target.driver is self._queue.driver:
-            if not self._subscribed.move(delivery, target.name, message):
-                return False
-            delivery.claim()
-            self._held.pop(id(delivery), None)
-            return True
+            came_of = self._subscribed.move_all(deliveries, target.name, messages)
+            moved = [delivery for delivery, is_moved in zip(deliveries, came_of, strict=True) if is_moved]
+            for delivery in moved:
+                delivery.claim()
+            self._forget(moved)
+            return len(moved)
         try:
-            target.driver.publish(target.name, [message], timeout)
-        except QueueFull:
-            return False
-        self.ack(delivery)
-        return True
+            return self._move_between(deliveries, target, messages, timeout)
+        except (BodyRefused, DriverRefused):
+            if len(messages) == 1:
+                raise
+        # One that cannot be stored there must not hold up those before it.
+        pairs = zip(deliveries, messages, strict=True)
+        ends = takewhile(bool, (self.move([each], target, [message], timeout) for each, message in pairs))
+        return sum(ends)
 
-    def __iter__(self) -> Iterator[Delivery]:
+    def _move_between(
+        self, deliveries: Sequence[Delivery], target: Queue, messages: Sequence[Message], timeout: float
+    ) -> int:
+        try:
+            target.driver.publish(target.name, messages, timeout)
+        except QueueFull as error:
+            self.ack(deliveries[: error.accepted])
+            return error.accepted
+        except DriverUnavailable as error:
+            self.ack(deliveries[: error.accepted])
+            raise
+        self.ack(deliveries)
+        return len(deliveries)
+
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._held.pop(id(delivery), None)
+
+    def __iter__(self) -> Iterator[Sequence[Delivery]]:
         seen: set[str] = set()
         count = 0
         for batch in self._batches():
-            for delivery in batch:
-                if self._limit is None:
-                    if delivery.message.id in seen:
-                        continue
-                    seen.add(delivery.message.id)
-                count += 1
-                yield delivery
+            fresh = batch if self._limit is not None else _first_of_each(batch, seen)
+            count += len(fresh)
+            yield fresh
             if self._limit is not None and count >= self._limit:
                 return
             if len(self._held) >= self._credit:
@@ -131,12 +153,21 @@ class Sweep:
                     return
             else:
                 silence = 0.0
-                self._hold(batch)
-                yield batch
+                yield self._with_what_lies_there(batch)
 
     @property
     def _quiet_enough(self) -> float:
         return QUIET if self._limit is not None else 4 * QUIET
+
+    def _with_what_lies_there(self, first: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Some drivers deliver one at a time, and what is settled together costs little more than one."""
+        batch = list(first)
+        self._hold(first)
+        while len(batch) < TOGETHER and not self._inbox.empty():
+            more = self._inbox.get_nowait()
+            self._hold(more)
+            batch += more
+        return batch
 
     def _hold(self, batch: Sequence[Delivery]) -> None:
         self._held.update((id(delivery), delivery) for delivery in batch)
@@ -149,3 +180,13 @@ class Sweep:
     def _subscribed(self) -> Subscription:
         assert self._subscription is not None, "a sweep is used by `with`"  # noqa: S101
         return self._subscription
+
+
+def _first_of_each(batch: Sequence[Delivery], seen: set[str]) -> list[Delivery]:
+    """Those whose IDs were not seen yet; they are then."""
+    found = []
+    for delivery in batch:
+        if delivery.message.id not in seen:
+            seen.add(delivery.message.id)
+            found.append(delivery)
+    return found

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 
-from ..registry import Bus, Entry, EntryID, Registry
-from ..security import Guard, Policies, Principal, Scope
+from ..registry import Bus, Entry, EntryID, Registry, read_options
+from ..security import Guard, Policies, Principal, Scope, token_stores_of
 from .access import drivers_of, queues_of
 from .consumer import Consumer
+from .driver import short_name
 from .entries import ConsumerConfig
 from .function import Function
 from .functions.lua.functions import LuaFunctions
@@ -50,6 +51,7 @@ class Topology:
         self.drivers = drivers_of(registry)
         self.queues = queues_of(registry, self.drivers, bus)
         self.stores = stores_of(registry)
+        self.token_stores = token_stores_of(registry, self.stores, lambda: self.policies)
         self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
         self.consumers: dict[str, list[str]] = defaultdict(list)
@@ -171,9 +173,15 @@ class Topology:
             scope=scope,
             timeout=config.timeout,
             auto_ack=config.auto_ack,
+            driver_options=self._driver_options(config),
         )
         self._bindings[str(entry.id)] = binding
         return binding
+
+    def _driver_options(self, config: ConsumerConfig) -> Any:
+        driver = self.registry[self.registry[config.queue].config.driver]
+        given = config.driver_options.get(short_name(driver.kind), {})
+        return read_options(given, driver.config.driver.consumer_options)[0]
 
 
 def auto_starts(entry: Entry) -> bool:

@@ -26,7 +26,12 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 def application_directory(path: str | os.PathLike[str]) -> Path | Problem:
     """The directory, absolute and without `..`; or what is wrong with it."""
     # Not resolve(): people know their directories by the names they gave them, links included.
-    directory = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute() keeps `..`
+    try:
+        directory = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute() keeps `..`
+    except FileNotFoundError:
+        return Problem.at(
+            Source(Path(path), 0, 0), "the current directory was deleted, so there is nothing below it"
+        )
     if directory.is_dir():
         return directory
     whole = Source(directory, 0, 0)

@@ -16,6 +16,7 @@ from .policies import Policies
 from .policy import Policy
 from .principals import Principal
 from .scopes import Scope
+from .tokens import Token, TokenStore, token_stores_of
 
 __all__ = [
     "KINDS",
@@ -29,9 +30,12 @@ __all__ = [
     "Principal",
     "Scope",
     "SecurityBlock",
+    "Token",
+    "TokenStore",
     "can",
     "check_security_block",
     "current_context",
     "principal",
     "scope",
+    "token_stores_of",
 ]

@@ -6,12 +6,13 @@ from `${env:…}`. Evaluates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
 
-from ..registry import Entry, EntryID, Kind, NoriaError, Registry, reference
+from ..registry import Duration, Entry, EntryID, Kind, NoriaError, Registry, between, reference
 from .conditions import OPERATORS, check_constant
 from .errors import UnknownGroup, did_you_mean
 from .expression import Expression
@@ -114,6 +115,55 @@ class ExpressionPolicyConfig:
     groups: tuple[str, ...] = attrs.field(default=(), validator=_groups)
 
 
+def _key(_instance: Any, _attribute: attrs.Attribute[Any], value: str | None) -> None:
+    if value == "":  # what an unset variable may become; it must not mean that nothing is signed
+        raise ValueError(
+            "expected a key, found an empty text; leave the field out for tokens without signature"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class TokenStoreConfig:
+    """An entry of kind `security.token_store`.
+
+    Attributes:
+        store: The key-value store that tokens are kept in.
+        token_length: Random bytes of a token.
+        default_expiration: How long a token is good that does not say it itself.
+        token_key: Signs tokens; never shown.
+        token_key_env: The name of an environment variable, whose value goes before `token_key`.
+    """
+
+    store: EntryID = reference("store.memory")
+    token_length: int = between(1, 1024, default=32)
+    default_expiration: Duration = between(0.001, default=86_400.0)
+    token_key: str | None = attrs.field(default=None, repr=False, validator=_key)
+    token_key_env: str | None = None
+
+    def key(self, environ: Mapping[str, str] = os.environ) -> bytes | None:
+        """What signs tokens; None when there is no key.
+
+        Raises:
+            ValueError: There was to be one, in a variable that is not set or is empty. The message is for the field.
+        """
+        found = self.token_key
+        if self.token_key_env is not None:
+            found = environ.get(self.token_key_env, found)
+            if found is None:
+                raise ValueError(f"the environment variable {self.token_key_env} is not set")
+            if not found:
+                raise ValueError(f"the environment variable {self.token_key_env} is empty")
+        return None if found is None else found.encode()
+
+
+def _check_token_store(entry: Entry, registry: Registry) -> Complaints:  # noqa: ARG001  (its reference is checked)
+    config: TokenStoreConfig = entry.config
+    try:
+        config.key()
+    except ValueError as error:
+        yield "token_key_env", str(error)
+
+
 @attrs.frozen(kw_only=True)
 class ActorConfig:
     """The `actor:` of a `security:` block: who acts."""
@@ -176,4 +226,8 @@ def check_security_block(block: SecurityBlock, entry: Entry, registry: Registry)
 
 
 #: The kinds of this package, for the table of kinds of an application.
-KINDS = (Kind(DECLARATIVE, PolicyConfig), Kind(EXPRESSION, ExpressionPolicyConfig))
+KINDS = (
+    Kind(DECLARATIVE, PolicyConfig),
+    Kind(EXPRESSION, ExpressionPolicyConfig),
+    Kind("security.token_store", TokenStoreConfig, _check_token_store),
+)

@@ -7,6 +7,13 @@ NoriaError                (registry)
     PatternRefused        .position; a regular expression that is wrong, not regular or too large
     ExpressionError       .line .column; an expression, while it is compiled or evaluated
   UnknownGroup            .group; no policy names this group
+  TokenError              .store; a token is of no use, or cannot be made
+    TokenInvalid          .problem; it is no token of this store, or its signature is wrong
+    TokenUnknown          there is no such token, or it ended long ago
+    TokenExpired          .expires
+    TokenRevoked          .revoked
+    TokenOutdated         .policies; a policy that denied is not declared any more
+    TokenRefused          .problem; a token cannot be made of this
 
 Knows: the fields of each error and the sentence they make. A PolicyError never leaves a decision: it
 becomes a policy that does not apply, or a deny that does.
@@ -90,6 +97,90 @@ class UnknownGroup(NoriaError):
     def __init__(self, group: EntryID, known: Iterable[EntryID]) -> None:
         super().__init__(f"unknown policy group {group}{did_you_mean(str(group), map(str, known))}")
         self.group = group
+
+
+class TokenError(NoriaError):
+    """A token is of no use, or cannot be made. The text of a token is never part of the message.
+
+    Attributes:
+        store: The ID of the token store.
+    """
+
+    retryable = False  # as for AccessDenied
+
+    def __init__(self, store: str, message: str) -> None:
+        super().__init__(f"{store}: {message}")
+        self.store = store
+
+
+class TokenInvalid(TokenError):
+    """A text that is no token of this store: malformed, unsigned, signed by somebody else, or changed.
+
+    Attributes:
+        problem: Which of these it is.
+    """
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(store, f"the token is invalid: {problem}")
+        self.problem = problem
+
+
+class TokenUnknown(TokenError):
+    """There is no such token, or it ended so long ago that nobody remembers."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__(store, "there is no such token")
+
+
+class TokenExpired(TokenError):
+    """The token was good once.
+
+    Attributes:
+        expires: When it ended, in seconds since 1970.
+    """
+
+    def __init__(self, store: str, expires: float) -> None:
+        super().__init__(store, "the token has expired")
+        self.expires = expires
+
+
+class TokenRevoked(TokenError):
+    """The token was taken back before its end.
+
+    Attributes:
+        revoked: When, in seconds since 1970.
+    """
+
+    def __init__(self, store: str, revoked: float) -> None:
+        super().__init__(store, "the token was revoked")
+        self.revoked = revoked
+
+
+class TokenOutdated(TokenError):
+    """The token was made under policies that deny, and some of them are not declared any more.
+
+    Attributes:
+        policies: Their IDs.
+    """
+
+    def __init__(self, store: str, policies: tuple[str, ...]) -> None:
+        gone = ", ".join(policies)
+        super().__init__(
+            store, f"the token is outdated: it was denied things by what is not declared now: {gone}"
+        )
+        self.policies = policies
+
+
+class TokenRefused(TokenError):
+    """A token cannot be made of this.
+
+    Attributes:
+        problem: Why.
+    """
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(store, f"no token can be made: {problem}")
+        self.problem = problem
 
 
 def did_you_mean(text: str, known: Iterable[str]) -> str:

@@ -58,6 +58,10 @@ class Policies:
             raise EntryNotFound(str(policy_id), map(str, self._policies))
         return found
 
+    def get(self, policy_id: EntryID) -> Policy | None:
+        """The policy of an ID, or None."""
+        return self._policies.get(policy_id)
+
     def __iter__(self) -> Iterator[Policy]:
         return iter(self._policies.values())
 

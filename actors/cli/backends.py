@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def access_to(registry: Registry) -> Iterator[QueueAccess]:
+def access_to(registry: Registry, *, looking: bool = False) -> Iterator[QueueAccess]:
     """Drivers and queues, opened when they are needed and closed at the end.
+
+    Args:
+        registry: what is declared.
+        looking: whether nothing will be published or taken.
 
     Raises:
         click.ClickException: a backend does not do what is asked of it; exit code 1.
@@ -31,7 +35,7 @@ def access_to(registry: Registry) -> Iterator[QueueAccess]:
     from ..errors import ActorsError
 
     try:
-        with QueueAccess(registry) as access:
+        with QueueAccess(registry, looking=looking) as access:
             yield access
     except ActorsError as error:
         raise click.ClickException(str(error)) from error

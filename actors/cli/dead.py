@@ -45,14 +45,14 @@ class Chosen:
         return str(self.letters.queue.id)
 
 
-def dead_letter_options(command: Callable[..., int]) -> Callable[..., int]:
+def dead_letter_options(command: Callable[..., int], *, looking: bool = False) -> Callable[..., int]:
     """APP, QUEUE, `--reason` and `--id`; the command receives what they choose as its first argument."""
 
     @functools.wraps(command)
     def with_letters(
         application: Application, *, queue: str, reason: str | None, ids: tuple[str, ...], **others: Any
     ) -> int:
-        with _chosen(application, queue, reason, ids) as chosen:
+        with _chosen(application, queue, reason, ids, looking=looking) as chosen:
             return command(chosen, **others)
 
     decorated: Callable[..., int] = with_letters
@@ -68,13 +68,21 @@ def dead_letter_options(command: Callable[..., int]) -> Callable[..., int]:
     return decorated
 
 
+looking_at_dead_letters = functools.partial(dead_letter_options, looking=True)
+
+
 @contextlib.contextmanager
 def _chosen(
-    application: Application, wanted: str, reason: str | None, ids: tuple[str, ...]
+    application: Application,
+    wanted: str,
+    reason: str | None,
+    ids: tuple[str, ...],
+    *,
+    looking: bool = False,
 ) -> Iterator[Chosen]:
     from ..dead_letters import DeadLetters, Selection, dead_letter_queue
 
-    with access_to(application.registry()) as access:
+    with access_to(application.registry(), looking=looking) as access:
         queue = access.queues[str(find_queue(access.registry, wanted).id)]
         meant = dead_letter_queue(access, queue)
         if meant is None:
@@ -102,7 +110,7 @@ def command() -> None:
 
 
 @command.command("ls", epilog=example("noria dead ls examples/brokers/app orders"))
-@dead_letter_options
+@looking_at_dead_letters
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls_command(chosen: Chosen, *, as_json: bool) -> int:
     """List the dead letters of QUEUE of APP by reason, origin and error; none is taken. Looks at the first 10,000."""
@@ -147,7 +155,7 @@ def _cell(value: str | None) -> str | None:
 
 
 @command.command("show", epilog=example("noria dead show examples/brokers/app orders --limit 3"))
-@dead_letter_options
+@looking_at_dead_letters
 @click.option(
     "--limit", type=click.IntRange(min=1), help="How many messages; otherwise 1, or those of every --id."
 )

@@ -42,7 +42,7 @@ def ls_command(application: Application, *, as_json: bool) -> int:
     cannot be reached, the others are shown all the same, and the exit code is 1.
     """
     problems: dict[str, str] = {}
-    with access_to(application.registry()) as access:
+    with access_to(application.registry(), looking=True) as access:
         figures = {id_: _figures(access, queue, problems) for id_, queue in sorted(access.queues.items())}
         if as_json:
             data = [_as_data(access, access.queues[id_], info) for id_, info in figures.items()]
@@ -107,7 +107,7 @@ def _as_data(access: QueueAccess, queue: Queue, info: QueueInfo | None) -> dict[
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info_command(application: Application, *, queue: str, as_json: bool) -> int:
     """Show the figures of one queue of APP, by its ID or by a name that only one queue has."""
-    with access_to(application.registry()) as access:
+    with access_to(application.registry(), looking=True) as access:
         found = access.open(str(named_queue(access, queue).id))
         data = _as_data(access, found, found.info())
     if as_json:
@@ -149,7 +149,7 @@ def peek_command(application: Application, *, queue: str, limit: int, full: bool
 
     Backends that can only be read by taking (SQS, RabbitMQ) have them taken and given back.
     """
-    with access_to(application.registry()) as access:
+    with access_to(application.registry(), looking=True) as access:
         found = access.open(str(named_queue(access, queue).id))
         messages = [shown(stored, found.decode) for stored in found.driver.peek(found.name, limit)]
     if not messages and not as_json:

@@ -26,14 +26,13 @@ from .application import (
     nothing_below,
     skipped,
 )
-from .logs import ConsoleHandler, format_of, handler_for, logging_to
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..runtime import Runtime
     from .feeding import Feed
-    from .logs import Format
+    from .logs import ConsoleHandler, Format
     from .session import Session
     from .signals import Signals
     from .tally import Tally
@@ -94,10 +93,11 @@ def command(  # noqa: PLR0913 - one parameter for each option
     start; 2 configuration or usage.
     """
     from .feeding import feeds_of
+    from .logs import format_of, handler_for, logging_to
 
+    runtime = _loaded(application)
     # Last: a queue.py of the application must not be what the standard library imports as queue.
     sys.path.append(str(Path(application.path).absolute()))
-    runtime = _loaded(application)
     feeds = feeds_of(sources, runtime.registry)
     settings = runtime.settings.logger
     form = format_of(
@@ -193,7 +193,7 @@ class _Run:
         try:
             return None if session.start() else 0
         except FunctionBroken as broken:
-            self._say("StartFailed", str(broken).replace(f"{Path.cwd()}{os.sep}", ""))
+            self._say("StartFailed", _from_here(str(broken)))
             return 2
         except StartFailed as failed:
             for service, error in failed.failures.items():
@@ -220,9 +220,19 @@ class _Run:
         self._write(record)
 
     def _screen(self, session: Session, tally: Tally, signals: Signals) -> AbstractContextManager[None]:
+        from .logs import ConsoleHandler
+
         if self._console is None or not isinstance(self._handler, ConsoleHandler):
             return nullcontext()
         return _live(self._console, self._handler, session, tally, signals)
+
+
+def _from_here(text: str) -> str:
+    """Its paths as a person in the current directory would write them; as they are, if that was deleted."""
+    try:
+        return text.replace(f"{Path.cwd()}{os.sep}", "")
+    except FileNotFoundError:
+        return text
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Self
 
-from . import end_at_once
+from .program import end_at_once
 
 WATCHED: Final = (signal.SIGINT, signal.SIGTERM)
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ..delivery import Delivery, Message
 from ..driver import Driver, DriverConfig, QueueDeclaration, QueueInfo, StoredMessage, Subscription
-from ..errors import QueueNotFound
+from ..errors import DriverUnavailable, QueueNotFound
 from .delays import Delays
 from .memory_queue import MemoryQueue
 
@@ -60,6 +60,8 @@ class MemoryDriver(Driver):
         """Create the queue, or change its `max_length` and `message_ttl`; its messages stay."""
         max_length = queue.options.max_length or DEFAULT_MAX_LENGTH
         with self._lock:
+            if not self._is_open:
+                raise DriverUnavailable(self.name)
             existing = self._queues.get(queue.name)
             if existing is not None:
                 existing.set_bounds(max_length, queue.options.message_ttl)
@@ -72,8 +74,7 @@ class MemoryDriver(Driver):
                 clock=self._clock,
             )
             made.set_bounds(max_length, queue.options.message_ttl)
-            if self._is_open:
-                made.open()
+            made.open()
             self._queues[queue.name] = made
 
     def publish(self, queue: str, messages: Sequence[Message], timeout: float) -> None:
@@ -81,7 +82,13 @@ class MemoryDriver(Driver):
         self._queue(queue).publish(messages, timeout)
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Deliver in the order of publishing; consumers take turns."""
         return self._queue(queue).subscribe(consumer, credit, deliver)

@@ -148,7 +148,13 @@ class StoreDriver(Driver):
                 self._changed.wait(min(remaining, LONGEST_WAIT))
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Take part in a queue; an earlier life of the same consumer ends first."""
         for earlier in tuple(self._subscriptions):

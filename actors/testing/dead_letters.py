@@ -17,6 +17,7 @@ from .harness import (
     needs,
     numbered,
     publish,
+    release,
     subscribe,
 )
 
@@ -112,3 +113,39 @@ class DeadLetters(DriverCase):
         nack(delivery)
         assert receiver.take_one().message.id == sent
         assert driver.info(full).message_count == 1
+
+    def test_many_messages_move_together_in_their_order(self, driver: Driver, queue: str) -> None:
+        other = declare(driver)
+        publish(driver, queue, *numbered(250))
+        subscription, receiver = subscribe(driver, queue, credit=250)
+        deliveries = receiver.take(250)
+        assert all(delivery.claim() for delivery in deliveries)
+
+        moved = subscription.move_all(deliveries, other, [delivery.message for delivery in deliveries])
+
+        assert list(moved) == [True] * 250
+        assert list(subscription.unsettled()) == []
+        assert subscription.flush(PATIENCE)
+        assert eventually(lambda: driver.info(queue).message_count == 0)
+        _, second = subscribe(driver, other, credit=250)
+        arrived = bodies(second.take(250))
+        expected = [delivery.message.body for delivery in deliveries]
+        assert (arrived if driver.features.ordered else sorted(arrived)) == (
+            expected if driver.features.ordered else sorted(expected)
+        )
+
+    @needs("bounded")
+    def test_as_many_move_as_there_is_room_for(self, driver: Driver, queue: str) -> None:
+        few = declare(driver, max_length=3)
+        publish(driver, few, b"occupied")
+        publish(driver, queue, *numbered(5))
+        subscription, receiver = subscribe(driver, queue)
+        deliveries = receiver.take(5)
+
+        moved = subscription.move_all(deliveries, few, [delivery.message for delivery in deliveries])
+
+        assert list(moved) == [True, True, False, False, False]
+        assert set(subscription.unsettled()) == set(deliveries[2:])
+        release(*deliveries[2:])
+        assert bodies(receiver.take(3)) == [b"2", b"3", b"4"]
+        assert driver.info(few).message_count == 3

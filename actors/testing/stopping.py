@@ -169,6 +169,8 @@ class Stopping(DriverCase):
         driver.close()
         assert subscription.is_closed
         for verb in (
+            partial(declare_again, driver, queue),
+            partial(declare_again, driver, f"{queue}-new"),
             partial(publish, driver, queue, b"refused"),
             partial(subscribe, driver, queue),
             partial(driver.purge, queue),

@@ -7,6 +7,7 @@ from noria.actors.access import QueueAccess
 from noria.actors.dead_letters import DeadLetters, Outcome, Selection, dead_letter_queue, groups, revived
 from noria.actors.delivery import Delivery, Message
 from noria.actors.driver import Features
+from noria.actors.errors import DriverRefused, DriverUnavailable
 from noria.actors.outcome import MAX_ERROR_LENGTH, Rejection
 from noria.actors.sweep import Sweep
 from noria.registry import EntryID
@@ -48,7 +49,7 @@ def bury(letters: DeadLetters, *ids: str, origin: str | None = "app:tasks", reas
 
 
 def ids_in(queue) -> list[str]:
-    return [each.message.id for each in queue.driver.peek(queue.name, 1000)]
+    return [each.message.id for each in queue.driver.peek(queue.name, 2000)]
 
 
 def replay(letters: DeadLetters, to: str | None = None, **selection) -> Outcome:
@@ -79,7 +80,7 @@ def test_a_replayed_message_begins_with_its_first_attempt(access, letters):
     replay(letters)
 
     with Sweep(access.queues["app:tasks"]) as sweep:
-        attempts = [delivery.attempt for delivery in sweep]
+        attempts = [delivery.attempt for deliveries in sweep for delivery in deliveries]
 
     assert attempts == [1]
 
@@ -145,10 +146,10 @@ def test_what_comes_back_meanwhile_is_not_looked_at_again(letters):
     seen = []
 
     with Sweep(letters.queue) as sweep:
-        for delivery in sweep:
-            seen.append(delivery.message.id)
-            sweep.ack(delivery)
-            bury(letters, f"{delivery.message.id} again")
+        for deliveries in sweep:
+            seen += [delivery.message.id for delivery in deliveries]
+            sweep.ack(deliveries)
+            bury(letters, *[f"{delivery.message.id} again" for delivery in deliveries])
 
     assert seen == ["1", "2"]
     assert ids_in(letters.queue) == ["1 again", "2 again"]
@@ -159,7 +160,7 @@ def test_where_figures_are_estimates_each_id_is_looked_at_once(letters, monkeypa
     bury(letters, "1", "2", "2")
 
     with Sweep(letters.queue) as sweep:
-        seen = [delivery.message.id for delivery in sweep]
+        seen = [delivery.message.id for deliveries in sweep for delivery in deliveries]
 
     assert seen == ["1", "2"]
     assert ids_in(letters.queue) == ["1", "2", "2"]
@@ -170,7 +171,7 @@ def test_a_sweep_says_how_much_is_behind_what_it_can_hold(letters, monkeypatch):
     bury(letters, *"12345")
 
     with Sweep(letters.queue) as sweep:
-        seen = [delivery.message.id for delivery in sweep]
+        seen = [delivery.message.id for deliveries in sweep for delivery in deliveries]
 
     assert seen == ["1", "2", "3"]
     assert sweep.unseen == 2
@@ -193,11 +194,9 @@ def test_an_interrupted_sweep_gives_everything_back_in_order(letters):
 
     def sweep_until_somebody_presses_a_key():
         with Sweep(letters.queue) as sweep:
-            for delivery in sweep:
-                if delivery.message.id == "2":
-                    sweep.ack(delivery)
-                if delivery.message.id == "3":
-                    raise KeyboardInterrupt
+            for deliveries in sweep:
+                sweep.ack([each for each in deliveries if each.message.id == "2"])
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         sweep_until_somebody_presses_a_key()
@@ -244,3 +243,64 @@ def test_an_endless_error_is_cut_before_it_becomes_a_header(access):
 
     [found] = dead.driver.peek(dead.name, 1)
     assert len(found.message.headers["x_dead_letter_error"]) == MAX_ERROR_LENGTH
+
+
+ROOMY = APP.replace("max_length: 5", "max_length: 5000").replace(
+    "name: dead, kind: queue.queue, driver: memory",
+    "name: dead, kind: queue.queue, driver: memory, options: {max_length: 5000}",
+)
+DURABLE = ROOMY.replace("kind: queue.driver.memory}", "kind: queue.driver.sqlite, path: a.db}", 1)
+
+
+@pytest.mark.parametrize("definition", [ROOMY, DURABLE])
+def test_more_than_are_handed_out_at_a_time_go_back_in_their_order(application, definition):
+    numbers = [str(number) for number in range(1300)]
+    with QueueAccess(Runtime.load(application(definition)).registry) as access:
+        letters = DeadLetters(access, "app:dead")
+        for number in numbers[:800]:
+            bury(letters, number, origin="app:mails" if int(number) % 2 else "app:tasks")
+        bury(letters, *numbers[800:])
+        bury(letters, "kept", origin=None)
+
+        outcome = replay(letters)
+
+        assert outcome.done == {"app:tasks": 900, "app:mails": 400}
+        assert ids_in(access.queues["app:tasks"]) == [*numbers[:800:2], *numbers[800:]]
+        assert ids_in(access.queues["app:mails"]) == numbers[1:800:2]
+        assert ids_in(letters.queue) == ["kept"]
+
+
+def test_what_the_other_driver_does_not_take_holds_up_none_before_it(access, letters, monkeypatch):
+    bury(letters, *"12345", origin="app:mails")
+    mails = access.open("app:mails")
+    publish = mails.driver.publish
+
+    def publish_without_3(queue, messages, timeout):
+        if any(each.id == "3" for each in messages):
+            raise DriverRefused("other", "3 is too large")
+        publish(queue, messages, timeout)
+
+    monkeypatch.setattr(mails.driver, "publish", publish_without_3)
+    outcome = Outcome()
+    with pytest.raises(DriverRefused, match="too large"):
+        letters.replay(Selection(), outcome, to=None, timeout=0)
+
+    assert ids_in(mails) == ["1", "2"]
+    assert ids_in(letters.queue) == ["3", "4", "5"]
+
+
+def test_a_driver_that_is_lost_in_between_keeps_what_it_confirmed(access, letters, monkeypatch):
+    bury(letters, *"12345", origin="app:mails")
+    mails = access.open("app:mails")
+    publish = mails.driver.publish
+
+    def publish_two(queue, messages, timeout):
+        publish(queue, messages[:2], timeout)
+        raise DriverUnavailable("other", "gone", accepted=2)
+
+    monkeypatch.setattr(mails.driver, "publish", publish_two)
+    with pytest.raises(DriverUnavailable, match="gone"):
+        replay(letters)
+
+    assert ids_in(mails) == ["1", "2"]
+    assert ids_in(letters.queue) == ["3", "4", "5"]

@@ -248,6 +248,32 @@ def test_an_early_nack_with_a_delay_redelivers(start, probe):
     assert probe.wait(2) == [1, 2]
 
 
+def test_an_early_reject_dead_letters_and_what_the_handler_does_then_does_not_count(start, probe, events):
+    runtime = start(
+        tasks(DEAD),
+        """
+        import probe
+        from noria.actors import message
+        from noria.actors.errors import AlreadySettled
+        def handler(body):
+            message.reject("bad address")
+            try:
+                message.nack()
+            except AlreadySettled as error:
+                probe.record(type(error).__name__)
+            raise ValueError("of no consequence")
+        """,
+    )
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:tasks", "x")
+
+    [letter] = dead.wait(1)
+    assert (letter.reason, letter.error, letter.attempts) == ("rejected", "bad address", 1)
+    assert probe.wait(1) == ["AlreadySettled"]
+    runtime.wait_idle(20)
+
+
 def test_the_current_message_tells_its_id_queue_headers_and_attempt(start, probe):
     runtime = start(
         tasks(),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from noria.actors.cli import cli
+from noria.actors.cli.program import cli
 
 PROGRAM = Path(sys.executable).with_name("noria")
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from noria.actors.cli import COMMANDS, cli
+from noria.actors.cli.program import COMMANDS, cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -90,7 +91,7 @@ def test_a_command_imports_only_what_it_needs():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.splitlines()[-1] == "['noria.actors.cli.application']"
+    assert done.stdout.splitlines()[-1] == "['noria.actors.cli.application', 'noria.actors.cli.program']"
 
 
 def test_a_broken_pipe_is_no_traceback(run, application):
@@ -136,3 +137,56 @@ def test_a_full_disk_is_told_without_a_traceback(run, application):
 
     assert code == 1
     assert stderr == "noria: No space left on device\n"
+
+
+INTERRUPTS = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+
+
+@pytest.mark.parametrize("module", ["click", "attrs", "cattrs", "pykka", "asyncio"])
+def test_ctrl_c_while_the_program_is_still_being_imported_is_quiet(run, application, tmp_path, module):
+    """What is imported in place of the module presses Ctrl-C."""
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / f"{module}.py").write_text(INTERRUPTS)
+    code, stdout, stderr = run("check", application(), env={"PYTHONPATH": str(tmp_path / "early")})
+
+    assert code == 130
+    assert stdout + stderr.strip() == ""
+
+
+def test_ctrl_c_in_a_callback_of_the_import_system_ends_the_program_all_the_same(run, tmp_path):
+    """Python prints what is raised there, and goes on."""
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "click.py").write_text(
+        "import weakref\n"
+        "class Lock: pass\n"
+        "lock = Lock()\n"
+        "def removed(_): import os, signal; os.kill(os.getpid(), signal.SIGINT); [each for each in range(9)]\n"
+        "reference = weakref.ref(lock, removed)\n"
+        "del lock\n"
+    )
+    code, stdout, stderr = run("--version", env={"PYTHONPATH": str(tmp_path / "early")})
+
+    assert (code, stdout, stderr) == (130, "", "")
+
+
+def test_what_was_ignored_stays_ignored(run):
+    """`nohup noria ... &` sets SIGINT aside for good."""
+    code, stdout, _ = run("--version", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+
+    assert code == 0
+    assert stdout.startswith("noria ")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["check"], ["queue", "ls"]])
+def test_a_command_waits_for_no_library_that_it_does_not_use(application, arguments):
+    path = [] if arguments[0].startswith("-") else [str(application())]
+    code = (
+        "import sys; from noria.actors.cli import main\n"
+        f"try: main({[*arguments, *path]!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'pika', 'redis', 'botocore', 'boto3', 'lupa', 'jsonschema', 'rich'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"

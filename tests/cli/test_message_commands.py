@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from noria.actors import Runtime
 from noria.actors.access import QueueAccess
-from noria.actors.cli import cli
+from noria.actors.cli.program import cli
 from noria.actors.delivery import Message
 
 SHOP = """
@@ -657,3 +658,41 @@ def test_a_broker_that_is_not_there_is_told_without_its_password(noria, applicat
         assert result.exit_code == 1
         assert "queue driver not available: shop:store: " in result.stderr
         assert "hush" not in result.output
+
+
+# ---- where nothing can be written --------------------------------------------------------------------
+
+
+def write_nothing() -> None:
+    """Every write to a file fails, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("queue", "ls"), "shop:orders      2"),
+        (("queue", "info", "orders"), "Messages        2"),
+        (("queue", "peek", "orders"), '"second"'),
+        (("dead", "ls", "dead"), "shop:dead has no dead letters"),
+        (("dead", "show", "dead"), "shop:dead has no dead letters"),
+    ],
+)
+def test_looking_needs_no_room_on_the_disk(run, shop, tmp_path, arguments, shown):
+    (tmp_path / "orders.jsonl").write_text('"first"\n"second"\n')
+    assert run("publish", shop, "orders", tmp_path / "orders.jsonl")[0] == 0
+    command, verb, *queue = arguments
+    _, stdout, stderr = run(command, verb, shop, *queue, preexec_fn=write_nothing)
+
+    assert shown in stdout
+    assert stderr.count("\n") <= 1  # of the other driver, whose file was never made
+
+
+def test_what_cannot_be_removed_without_room_says_so(run, shop, tmp_path):
+    (tmp_path / "orders.jsonl").write_text('"first"\n')
+    run("publish", shop, "orders", tmp_path / "orders.jsonl")
+    code, _, stderr = run("queue", "purge", shop, "orders", "--yes", preexec_fn=write_nothing)
+
+    assert code == 1
+    assert "Error: queue driver not available: shop:store" in stderr
+    assert "Traceback" not in stderr

@@ -1,6 +1,7 @@
 """run: services that cannot start or give up."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -112,3 +113,24 @@ def test_a_signal_while_a_service_is_retried_ends_the_start(start, application):
 
     assert code == 0
     assert "Traceback (most recent call last):\n  File" not in stderr.rpartition("}\n")[2]
+
+
+@pytest.mark.parametrize("command", ["check", "run", "graph"])
+def test_a_current_directory_that_was_deleted_is_told(start, tmp_path, command):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code, _, stderr = start(command, "app", preexec_fn=lambda: (os.chdir(gone), gone.rmdir())).end()
+
+    assert code == 2
+    assert stderr == "app: the current directory was deleted, so there is nothing below it\n"
+
+
+def test_a_broken_handler_is_told_where_the_current_directory_was_deleted(start, application, tmp_path):
+    app = application(handlers="raise ValueError('broken')").absolute()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code, _, stderr = start("run", app, preexec_fn=lambda: (os.chdir(gone), gone.rmdir())).end()
+
+    assert code == 2
+    assert "broken" in stderr
+    assert "Traceback" not in stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from noria.actors.cli import cli
+from noria.actors.cli.program import cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OURS = ("census", "lua", "polyglot", "tasks", "tenants", "topologies")

@@ -524,6 +524,26 @@ def test_an_application_directory_that_is_not_there(problems, write, tmp_path):
     ]
 
 
+def test_a_current_directory_that_was_deleted(tmp_path, monkeypatch):
+    from noria.registry import ConfigurationError, load, load_settings
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    told = []
+    for path in ("app", "."):
+        with pytest.raises(ConfigurationError) as caught:
+            load(path, [])
+        told += map(str, caught.value.problems)
+
+    assert told == [
+        f"{path}: the current directory was deleted, so there is nothing below it" for path in ("app", ".")
+    ]
+    with pytest.raises(ConfigurationError, match="was deleted"):
+        load_settings("app", dict)
+    assert not load(tmp_path, []).skipped
+
+
 def test_a_problem_carries_its_parts(write, world):
     from noria.registry import ConfigurationError, EntryID, load
 

@@ -36,7 +36,7 @@ def loaded(tmp_path):
 
 
 def test_every_yaml_block_is_an_application_or_the_settings():
-    assert len(APPLICATIONS) == 4
+    assert len(APPLICATIONS) == 5
     assert [yaml.safe_load(block) for block in blocks("yaml") if block not in APPLICATIONS] == [
         {"security": {"strict_mode": True}}
     ]
@@ -97,7 +97,7 @@ def test_every_operator_and_function_is_on_the_page():
 
 
 def test_the_python_of_the_page_runs(capsys):
-    handler, audit, hot_path = blocks("python")
+    _tokens, handler, audit, hot_path = blocks("python")
     spaces = {}
     exec(handler, spaces)
     exec(audit, spaces)
@@ -111,3 +111,15 @@ def test_the_python_of_the_page_runs(capsys):
     spaces["stop"]()
     assert "'deny'" in capsys.readouterr().out
     assert isinstance(guard, Guard)
+
+
+def test_the_tokens_of_the_page_work(tmp_path, monkeypatch, capsys):
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "app.yaml").write_text(application("desk"))
+    monkeypatch.chdir(tmp_path)
+    code = blocks("python")[0]
+
+    exec(code, {})
+
+    [said] = re.findall(r"print\(error\)  # (.*)", code)
+    assert capsys.readouterr().out == f"{said}\n"

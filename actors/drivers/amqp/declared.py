@@ -31,6 +31,7 @@ class DeclaredQueue:
         arguments: what the broker is told.
         expired_name: where it puts messages that waited too long, for us to hand over as expired.
         expiration: of messages that have none, in milliseconds.
+        content_type: of messages that have none.
         delays: when the queue of a delay was last declared: monotonic seconds by milliseconds.
         gate: publications that wait for room. In the link's thread, as what follows.
         room: how many more may be sent, as far as was known at `room_known_at`.
@@ -43,6 +44,7 @@ class DeclaredQueue:
     arguments: dict[str, Any]
     expired_name: str | None
     expiration: str | None
+    content_type: str = ""
     delays: dict[int, float] = field(factory=dict)
     gate: "deque[Publication]" = field(factory=deque)
     room: int = 0
@@ -66,6 +68,7 @@ class DeclaredQueue:
             arguments=arguments_of(options, ttl=ttl, expiry=expiry, expired_queue=expired),
             expired_name=expired,
             expiration=None if message_ttl is None else str(milliseconds(message_ttl)),
+            content_type=declaration.content_type,
         )
 
     @property
@@ -87,6 +90,7 @@ class DeclaredQueue:
         """What a later declaration of it says."""
         self.options, self.arguments = other.options, other.arguments
         self.expired_name, self.expiration = other.expired_name, other.expiration
+        self.content_type = other.content_type
         self.room_known_at = float("-inf")
 
     def reset(self) -> None:

@@ -4,10 +4,9 @@ Knows: which queues were declared, which error is whose. Must not know: pika; it
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ....registry import Entry, Registry
 from ...delivery import Delivery, Message
 from ...driver import (
     Driver,
@@ -16,11 +15,10 @@ from ...driver import (
     QueueInfo,
     StoredMessage,
     Subscription,
-    consumer_options,
 )
 from ...errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound
 from .declared import LONGEST_NAME, DeclaredQueue
-from .headers import Letter, content_type_of, letter_of
+from .headers import Letter, letter_of
 from .options import AmqpConsumerOptions, AmqpQueueOptions
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ class AmqpDriver(Driver):
     Args:
         name: its registry ID, for errors.
         config: an AmqpConfig; None: that of a RabbitMQ on this machine.
-        consumers: the options of those consumers that have some, by name.
-        content_types: what the bodies of a queue are, by the queue's name in the broker.
     """
 
     features = Features(durable=True, shared=True, exact_info=False, tells_crashes=False, bounded=False)
@@ -45,36 +41,13 @@ class AmqpDriver(Driver):
     consumer_options = AmqpConsumerOptions
     requires = ("pika", "noria[amqp]")
 
-    def __init__(
-        self,
-        name: str = "amqp",
-        config: Any = None,
-        *,
-        consumers: Mapping[str, AmqpConsumerOptions] | None = None,
-        content_types: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, name: str = "amqp", config: Any = None) -> None:
         from .config import AmqpConfig
 
         super().__init__(name, AmqpConfig() if config is None else config)
-        self._consumers = dict(consumers or {})
-        self._content_types = dict(content_types or {})
         self._queues: dict[str, DeclaredQueue] = {}
         self._lock = threading.Lock()
         self._session: Session | None = None
-
-    @classmethod
-    def from_entry(cls, entry: Entry, registry: Registry) -> Self:
-        """With what the entries of its queues and their consumers say to it alone."""
-        queues = [each for each in registry.find({".kind": "queue.queue"}) if each.config.driver == entry.id]
-        return cls(
-            str(entry.id),
-            entry.config,
-            consumers=consumer_options(entry, registry),
-            content_types={
-                queue.config.queue_name or queue.id.name: content_type_of(queue.config.codec)
-                for queue in queues
-            },
-        )
 
     def open(self, failed: Callable[[BaseException], None]) -> None:
         """Connect."""
@@ -127,8 +100,7 @@ class AmqpDriver(Driver):
         raise QueueFull(queue, accepted=accepted, timeout=timeout)
 
     def _letter(self, queue: DeclaredQueue, message: Message) -> Letter:
-        content_type = self._content_types.get(queue.name, "")
-        letter = letter_of(message, content_type=content_type, expiration=queue.expiration)
+        letter = letter_of(message, content_type=queue.content_type, expiration=queue.expiration)
         if letter.header_size > self.config.frame_size - FRAME_RESERVE:
             problem = f"its headers do not fit into a frame of {self.config.frame_size} bytes"
             raise BodyRefused(queue.name, problem)
@@ -141,13 +113,15 @@ class AmqpDriver(Driver):
         consumer: str,
         credit: int,
         deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,
     ) -> Subscription:
         """Deliver; the broker keeps to the credit and lets consumers take turns."""
         from .subscription import Terms
 
         declared = self._queue(queue)
-        options = self._consumers.get(consumer, AmqpConsumerOptions())
-        terms = Terms(consumer=consumer, credit=credit, deliver=deliver, options=options)
+        terms = Terms(
+            consumer=consumer, credit=credit, deliver=deliver, options=options or self.consumer_options()
+        )
         return self._opened().subscribe(declared, terms)
 
     def info(self, queue: str) -> QueueInfo:

@@ -69,11 +69,6 @@ class Letter:
         )
 
 
-def content_type_of(codec: str) -> str:
-    """What the bodies of a codec are called: `application/json` for `json/plain`."""
-    return codec if codec.startswith("application/") else f"application/{codec.partition('/')[0]}"
-
-
 def letter_of(
     message: Message,
     *,

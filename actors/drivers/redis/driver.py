@@ -101,7 +101,13 @@ class RedisDriver(Driver):
             target.wait_for_room(remaining)
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Deliver to this consumer, whose earlier subscription here has left by then."""
         from .subscription import RedisSubscription

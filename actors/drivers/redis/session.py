@@ -168,28 +168,47 @@ class Session:
             )
 
     def move(
-        self, delivery: Delivery, source: RedisSubscription, target: RedisQueue, message: Message
-    ) -> bool:
-        """Whether it is out of the one queue, and in the other if it was still ours.
+        self,
+        deliveries: Sequence[Delivery],
+        source: RedisSubscription,
+        target: RedisQueue,
+        messages: Sequence[Message],
+    ) -> list[bool]:
+        """Of each, whether it is out of the one queue, and in the other if it was still ours."""
+        try:
+            if self.is_cluster and source.queue.keys.slot != target.keys.slot:
+                return self._store_then_remove(deliveries, source, target, messages)
+            keys = (*source.queue.keys.all, target.keys.stream)
+            limit = target.options.max_length
+            replies = self.run(
+                [
+                    scripts.MOVE.on(keys, source.name, delivery.receipt, limit, *arguments_of((message,)))
+                    for delivery, message in zip(deliveries, messages, strict=True)
+                ]
+            )
+        except (DriverRefused, DriverUnavailable):
+            return [False] * len(deliveries)
+        return [self._is_moved(reply) for reply in replies]
 
-        Raises:
-            DriverUnavailable: lost.
-        """
-        if self.is_cluster and source.queue.keys.slot != target.keys.slot:
-            return self._store_then_remove(delivery, source, target, message)
-        keys = (*source.queue.keys.all, target.keys.stream)
-        limit = target.options.max_length
-        args = (source.name, delivery.receipt, limit, *arguments_of((message,)))
-        return bool(self.ask(scripts.MOVE.on(keys, *args)))
+    def _is_moved(self, reply: Any) -> bool:
+        try:
+            return bool(self._answer(reply))
+        except (DriverRefused, DriverUnavailable):
+            return False
 
     def _store_then_remove(
-        self, delivery: Delivery, source: RedisSubscription, target: RedisQueue, message: Message
-    ) -> bool:
+        self,
+        deliveries: Sequence[Delivery],
+        source: RedisSubscription,
+        target: RedisQueue,
+        messages: Sequence[Message],
+    ) -> list[bool]:
         """In a cluster, two queues may live on two nodes, and no script reaches both."""
-        if not self._of(target).store(target, (message,)):
-            return False
-        self.ask(scripts.ACK.on(source.queue.keys.all, source.name, delivery.receipt))
-        return True
+        count = self._of(target).store(target, messages)
+        if count:
+            receipts = (delivery.receipt for delivery in deliveries[:count])
+            self.ask(scripts.ACK.on(source.queue.keys.all, source.name, *receipts))
+        return [number < count for number in range(len(deliveries))]
 
     def subscribe(self, subscription: RedisSubscription) -> None:
         """Begin to fetch.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...delivery import Delivery, Message
-from ...errors import DriverRefused, DriverUnavailable
+from ...errors import DriverUnavailable
 from ..held import HeldSubscription, Settlement, Verb
 from . import scripts
 from .entries import Entry
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 LARGEST_BATCH = 64
+# So many messages are moved in one trip.
+MOVE_BATCH = 100
 # How long a pause waits for what its reader is doing: the time of one trip, unless the server hangs.
 PAUSE_PATIENCE = 1.0
 
@@ -141,17 +143,25 @@ class RedisSubscription(HeldSubscription):
 
     def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
         """In one step, on the server."""
+        return all(self.move_all((delivery,), queue, (message,)))
+
+    def move_all(
+        self, deliveries: Sequence[Delivery], queue: str, messages: Sequence[Message]
+    ) -> Sequence[bool]:
+        """Each in one step, on the server; many steps in one trip."""
         if self.is_closed:
-            return True  # it has gone back already, and will be moved when it fails again
+            return [True] * len(deliveries)  # gone back already, and moved when it fails again
         target = self._queues.get(queue)
-        if target is None:
-            return False
-        try:
-            moved = self._session.move(delivery, self, target, message)
-        except (DriverRefused, DriverUnavailable):
-            return False
-        if moved:
-            self.take_away(delivery)
+        moved: list[bool] = []
+        if target is not None:
+            for first in range(0, len(deliveries), MOVE_BATCH):
+                part = slice(first, first + MOVE_BATCH)
+                moved += self._session.move(deliveries[part], self, target, messages[part])
+        moved += [False] * (len(deliveries) - len(moved))
+        for delivery, is_moved in zip(deliveries, moved, strict=True):
+            if is_moved:
+                self.take_away(delivery)
+        if any(moved):
             self.queue.tell_of_room()
             self.hurry()
         return moved

@@ -3,6 +3,7 @@
 Knows: sqlite3. Must not know: queues, sessions.
 """
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ...errors import ActorsError, DriverRefused, DriverUnavailable
 LOCK_STEP_MS = 200
 
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
@@ -21,6 +23,9 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     )
     try:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        # Debian's SQLite writes zeros over what is removed: all of it goes through the log, and a purge needs as much
+        # room as it gives.
+        connection.execute("PRAGMA secure_delete = FAST")
     except sqlite3.Error:
         connection.close()
         raise
@@ -49,7 +54,14 @@ def is_locked(error: BaseException) -> bool:
 
 def is_full(error: BaseException) -> bool:
     """Whether the disk, or what the file may take of it, is full."""
-    return _code(error) == sqlite3.SQLITE_FULL
+    is_too_small = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_SHMSIZE
+    has_no_space = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return _code(error) == sqlite3.SQLITE_FULL or is_too_small or has_no_space
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Whether we have no right to write the file, or beside it."""
+    return isinstance(error, PermissionError) or (error is not None and _code(error) in _NOT_WRITABLE)
 
 
 def as_driver_error(error: BaseException, driver: str, path: Path) -> ActorsError:
@@ -75,7 +87,7 @@ def _terminal_problem(error: BaseException, path: Path) -> str | None:
                 f"{path} is damaged, or no SQLite database ({error}): put it aside, and save what can be read"
                 " with `sqlite3 FILE .recover`"
             )
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+        case code if code in _NOT_WRITABLE:
             problem = f"{path} cannot be written ({error}): the file and its folder must be writable"
         case sqlite3.SQLITE_CANTOPEN if not path.parent.is_dir():
             problem = f"there is no folder {path.parent}: make it, or correct path"

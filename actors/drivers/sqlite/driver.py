@@ -14,6 +14,8 @@ from ...delivery import Delivery, Message
 from ...driver import Driver, Features, QueueDeclaration, QueueInfo, StoredMessage, Subscription
 from ...errors import DriverRefused, DriverUnavailable, QueueFull
 from .clock import MachineClock
+from .database import is_read_only
+from .reader import Reader, reader_of
 from .session import Session
 from .subscription import SqliteSubscription
 from .tasks import Declare, Find, Info, Peek, Publish, Purge, Task
@@ -43,7 +45,7 @@ class SqliteDriver(Driver):
         self._path = (folder or Path.cwd()) / config.path
         self._machine = machine or MachineClock()
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._session: Session | Reader | None = None
         self._is_in_doubt = False
 
     @classmethod
@@ -59,6 +61,17 @@ class SqliteDriver(Driver):
                 session.open(is_in_doubt=self._is_in_doubt)
                 self._is_in_doubt = False
                 self._session = session
+
+    def open_to_look(self, failed: Callable[[BaseException], None]) -> None:
+        """Open the file, or only read it where nothing can be written now."""
+        try:
+            self.open(failed)
+        except (DriverUnavailable, DriverRefused) as error:
+            if isinstance(error, DriverRefused) and not is_read_only(error.__cause__):
+                raise
+            reader = reader_of(self.name, self._path, error)
+            with self._lock:
+                self._session = reader
 
     def close(self) -> None:
         """Give everything back and close the file."""
@@ -103,7 +116,13 @@ class SqliteDriver(Driver):
                 raise DriverRefused(self.name, f"a message ID that is no text: {message.id!r}") from None
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,  # noqa: ARG002  (it has none)
     ) -> Subscription:
         """Deliver in the order of publishing; consumers take turns."""
         session = self._open_session()
@@ -142,7 +161,7 @@ class SqliteDriver(Driver):
     def _ask(self, task: Task, timeout: float = 0.0) -> Any:
         return self._open_session().ask(task, timeout)
 
-    def _open_session(self) -> Session:
+    def _open_session(self) -> Session | Reader:
         session = self._session
         if session is None:
             raise DriverUnavailable(self.name)

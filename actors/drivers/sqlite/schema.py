@@ -88,18 +88,29 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[str] = STEPS) -> Non
     Raises:
         SchemaUnknown: it is of something else, or of a newer noria.
     """
+    for step in steps[version_of(connection, len(steps)) :]:
+        for statement in step.split(";\n"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(steps)}")
+
+
+def version_of(connection: sqlite3.Connection, latest: int = len(STEPS)) -> int:
+    """The version of the tables; 0 for an empty file.
+
+    Raises:
+        SchemaUnknown: it is of something else, or of a newer noria.
+    """
+    application: int
+    version: int
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or version or tables):
         raise SchemaUnknown("it is the database of another program: give the driver a file of its own")
-    if version > len(steps):
+    if version > latest:
         raise SchemaUnknown(
-            f"it was written by a newer noria (version {version} of its tables, this one knows {len(steps)}):"
+            f"it was written by a newer noria (version {version} of its tables, this one knows {latest}):"
             " upgrade noria"
         )
-    for step in steps[version:]:
-        for statement in step.split(";\n"):
-            connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {len(steps)}")
+    return version

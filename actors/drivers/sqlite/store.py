@@ -64,6 +64,11 @@ class Store:
         self.now = self._clock.now()
         return True
 
+    def begin_to_read(self) -> None:
+        """Look at the tables as they are at one moment; `roll_back` ends that."""
+        self._forget()
+        self._execute("BEGIN")
+
     def commit(self) -> list[QueueRow]:
         """Write the figures, and make everything safe. Returns the queues in which something happened."""
         self._write_fresh()

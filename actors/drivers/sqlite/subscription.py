@@ -42,16 +42,24 @@ class SqliteSubscription(HeldSubscription):
 
     def move(self, delivery: Delivery, queue: str, message: Message) -> bool:
         """In one transaction."""
+        return all(self.move_all((delivery,), queue, (message,)))
+
+    def move_all(
+        self, deliveries: Sequence[Delivery], queue: str, messages: Sequence[Message]
+    ) -> Sequence[bool]:
+        """In one transaction."""
         if self.is_closed:
-            return True  # it has gone back already, and will be moved when it fails again
+            return [True] * len(deliveries)  # gone back already, and moved when it fails again
+        held = {delivery.receipt: delivery for delivery in deliveries}
+        move = Move([*held], lambda position: self._holds(held[position]), queue, messages)
         try:
-            is_moved: bool = self._ask(Move(delivery.receipt, partial(self._holds, delivery), queue, message))
+            count: int = self._ask(move)
         except DriverUnavailable:
-            return False
-        if is_moved:
+            return [False] * len(deliveries)
+        for delivery in deliveries[:count]:
             self.take_away(delivery)
-            self._ring()
-        return is_moved
+        self._ring()
+        return [number < count for number in range(len(deliveries))]
 
     def note_start(self, delivery: Delivery) -> None:
         """Recorded when it returns."""

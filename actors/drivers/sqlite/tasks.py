@@ -80,6 +80,7 @@ class Declare(Question):
 
     def __init__(self, queue: QueueDeclaration) -> None:
         super().__init__()
+        self.name = queue.name
         self._queue = queue
 
     def work(self, store: Store) -> None:
@@ -139,30 +140,45 @@ class Publish(Task):
 
 
 class Move(Question):
-    """Store a message in one queue and remove it from another one, both or neither.
+    """Store messages in one queue and remove them from another one, each in both steps or neither.
 
     `is_held` tells, in the transaction, whether its consumer still has it: another one of this process may have it.
     """
 
     takes_space = True
 
-    def __init__(self, position: int, is_held: Callable[[], bool], queue: str, message: Message) -> None:
+    def __init__(
+        self,
+        positions: Sequence[int],
+        is_held: Callable[[int], bool],
+        queue: str,
+        messages: Sequence[Message],
+    ) -> None:
         super().__init__()
-        self._position = position
+        self._positions = positions
         self._is_held = is_held
         self._queue = queue
-        self._message = message
+        self._messages = messages
 
-    def work(self, store: Store) -> bool:
-        """False if there is no room."""
+    def work(self, store: Store) -> int:
+        """For how many, from the first, there was room."""
         row = store.find(self._queue)
-        if row is None or not row.room(1):
-            return False
+        if row is None:
+            return 0
+        count = row.room(len(self._positions))
         # What is no longer ours has gone back, and will be moved by whoever gets it when it fails again.
-        if self._is_held() and store.remove([self._position]):
-            message = self._message
-            store.insert(row, [message.id], _headers_as_text([message]), [message.body])
-        return True
+        ours = [
+            message
+            for position, message in zip(self._positions[:count], self._messages, strict=False)
+            if self._is_held(position) and store.remove([position])
+        ]
+        store.insert(
+            row,
+            [message.id for message in ours],
+            _headers_as_text(ours),
+            [message.body for message in ours],
+        )
+        return count
 
 
 class NoteStart(Question):
@@ -193,14 +209,16 @@ class Purge(Question):
 class Peek(Question):
     """Look at the first messages."""
 
+    nothing: Sequence[StoredMessage] = ()
+
     def __init__(self, queue: str, limit: int) -> None:
         super().__init__()
-        self._queue = queue
+        self.name = queue
         self._limit = limit
 
     def work(self, store: Store) -> list[StoredMessage]:
         """As the contract has them."""
-        found = store.peek(known_queue(store, self._queue), self._limit)
+        found = store.peek(known_queue(store, self.name), self._limit)
         return [
             StoredMessage(message=Message(id_, body, json.loads(headers)), attempts=attempts, state=state)  # type: ignore[arg-type]  # the states are ours
             for state, attempts, id_, headers, body in found
@@ -210,14 +228,16 @@ class Peek(Question):
 class Info(Question):
     """The figures of a queue; `count_ours` says how many consumers of this process take from it."""
 
+    nothing = QueueInfo(ready=0, in_flight=0, delayed=0, consumer_count=0)
+
     def __init__(self, queue: str, count_ours: Callable[[int], int]) -> None:
         super().__init__()
-        self._queue = queue
+        self.name = queue
         self._count_ours = count_ours
 
     def work(self, store: Store) -> QueueInfo:
         """All of one moment."""
-        row = known_queue(store, self._queue)
+        row = known_queue(store, self.name)
         theirs = sum(
             count for queue, _owner, count, _credit in store.members.other_consumers() if queue == row.number
         )

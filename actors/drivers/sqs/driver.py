@@ -6,7 +6,7 @@ Knows: which queues were declared, what to do for each verb. Must not know: boto
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ....registry import Entry, Registry
@@ -19,7 +19,6 @@ from ...driver import (
     QueueInfo,
     StoredMessage,
     Subscription,
-    consumer_options,
 )
 from ...errors import BodyRefused, DriverRefused, DriverUnavailable, QueueFull, QueueNotFound
 from .browse import peek, purge
@@ -71,11 +70,9 @@ class SqsDriver(Driver):
         config: Any,
         *,
         aws: AwsConfig | None = None,
-        consumers: Mapping[str, SqsConsumerOptions] | None = None,
     ) -> None:
         super().__init__(name, config)
         self._aws = aws or AwsConfig()
-        self._consumers = dict(consumers or {})
         self._lock = threading.Lock()
         self._queues: dict[str, SqsQueue] = {}
         self._uncounted = Uncounted()
@@ -83,13 +80,8 @@ class SqsDriver(Driver):
 
     @classmethod
     def from_entry(cls, entry: Entry, registry: Registry) -> Self:
-        """With the credentials that the entry refers to, and the options of the consumers of its queues."""
-        return cls(
-            str(entry.id),
-            entry.config,
-            aws=registry[entry.config.config].config,
-            consumers=consumer_options(entry, registry),
-        )
+        """With the credentials that the entry refers to."""
+        return cls(str(entry.id), entry.config, aws=registry[entry.config.config].config)
 
     # ---- opening -------------------------------------------------------------------------------------
 
@@ -212,11 +204,17 @@ class SqsDriver(Driver):
     # ---- consuming -----------------------------------------------------------------------------------
 
     def subscribe(
-        self, queue: str, *, consumer: str, credit: int, deliver: Callable[[Sequence[Delivery]], None]
+        self,
+        queue: str,
+        *,
+        consumer: str,
+        credit: int,
+        deliver: Callable[[Sequence[Delivery]], None],
+        options: Any = None,
     ) -> Subscription:
         """Poll the queue, together with the other consumers in this process."""
         source = self._queue(queue)
-        options = self._consumers.get(consumer) or self.consumer_options()
+        options = options or self.consumer_options()
         return self._open_connection().subscribe(
             source,
             consumer=consumer,

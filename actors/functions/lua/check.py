@@ -3,7 +3,7 @@
 Knows: compiling. Must not know: what happens when it runs.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -99,26 +99,59 @@ def check_method(entry: Entry) -> Complaints:
 
 
 def undefined_names(registry: Registry) -> Iterator[tuple[Entry, str]]:
-    """`handler.lua:9: process_task is neither defined nor built in`, with the function or library it stands in."""
+    """Names, and members of tables that stand ready, that nobody defines, with the function or library they stand in.
+
+    `handler.lua:9: process_task is neither defined nor built in`
+    """
     for entry in registry:
         if entry.kind in {"function.lua", "library.lua"}:
-            known = known_globals(entry, registry)
-            for line, wanted in names_in(entry.config.source).undefined(known):
-                yield entry, f"{name_of(entry)}:{line}: {wanted} is neither defined nor built in"
+            texts = _texts_of(entry, registry)
+            found = [*_undefined_globals(entry, texts), *_undefined_members(entry, texts)]
+            yield from ((entry, f"{name_of(entry)}:{line}: {told}") for line, told in sorted(found))
 
 
-def known_globals(entry: Entry, registry: Registry) -> frozenset[str]:
-    """What stands ready for a script: the sandbox's names, its imports, and what its libraries define globally."""
-    from .modules import ALWAYS
+def _texts_of(entry: Entry, registry: Registry) -> tuple[Names, ...]:
+    """What it says itself, and what the libraries say that run in the same state."""
+    found = {str(entry.id): entry}
+    waiting = list(entry.config.imports.values())
+    while waiting:
+        library = registry[waiting.pop()]
+        if str(library.id) not in found:
+            found[str(library.id)] = library
+            waiting.extend(library.config.imports.values())
+    return tuple(names_in(each.config.source) for each in found.values())
+
+
+def _undefined_globals(entry: Entry, texts: Sequence[Names]) -> Iterator[tuple[int, str]]:
     from .state import KEPT
 
     known = {*KEPT.split(), *ALWAYS, *entry.config.imports}
-    waiting, seen = list(entry.config.imports.values()), set()
-    while waiting:
-        library = waiting.pop()
-        if library not in seen:
-            seen.add(library)
-            found: Names = names_in(registry[library].config.source)
-            known |= found.assigned
-            waiting.extend(registry[library].config.imports.values())
-    return frozenset(known)
+    known.update(*(text.assigned for text in texts))
+    for line, wanted in texts[0].undefined(known):
+        yield line, f"{wanted} is neither defined nor built in"
+
+
+def _undefined_members(entry: Entry, texts: Sequence[Names]) -> Iterator[tuple[int, str]]:
+    if any(text.is_dynamic for text in texts):
+        return
+    tables = _tables_of(entry)
+    given = {each for text in texts for each in text.members.given}
+    shared = {each for text in texts for each in text.members.shared}
+    for line, table, member in texts[0].members.read:
+        if table not in shared and (table, member) not in given and member not in tables.get(table, {member}):
+            near = nearest(member, tables[table])
+            yield line, f"{table} has no {member}" + (f", did you mean {near}?" if near else "")
+
+
+def _tables_of(entry: Entry) -> Mapping[str, Collection[str]]:
+    """The members of what stands ready for a script. A library's functions may have any engine that is there."""
+    from .ready import ready_in
+
+    config: LuaFunctionConfig | LuaLibraryConfig = entry.config
+    engines = [config.engine] if isinstance(config, LuaFunctionConfig) else list(ENGINES)
+    found: dict[str, set[str]] = {}
+    for ready in [ready_in(engine) for engine in engines if what_is_missing(engine) is None]:
+        modules = {name: ready.modules[name] for name in config.modules if name not in config.imports}
+        for name, members in {**modules, **ready.globals}.items():
+            found.setdefault(name, set()).update(members)
+    return found

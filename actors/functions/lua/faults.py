@@ -33,7 +33,7 @@ RATE_LIMITED = "RateLimited"
 UNKNOWN = ""
 
 _PLACE = re.compile(r"^\s*(?P<file>[^\[\]\n]*?):(?P<line>\d+): ")
-_TRACED = re.compile(r"^\s*(?P<place>[^\[\]\n]+?:\d+): in ", re.MULTILINE)
+_TRACED = re.compile(r"^\s*(?P<place>[^\[\]\n]+?(?P<line>:\d+)?): in ", re.MULTILINE)
 
 
 class LuaError(ActorsError):
@@ -143,6 +143,8 @@ class LuaLimit(LuaError):
         kind = CANCELED if limit == "cancelled" else INTERNAL
         stack = "\n".join(line for line in traceback.splitlines() if _TRACED.match(line))
         traced = _TRACED.search(stack)
+        if limit == "memory" and traced and traced["line"]:
+            said += ", here or soon after"
         super().__init__(
             f"the call was ended: {said}", kind=kind, place=traced["place"] if traced else None, stack=stack
         )

@@ -1,82 +1,19 @@
 """The names in a Lua text that compiles: which are local, which are global, what is required and returned.
 
-Knows: Lua's tokens, blocks and scopes, as loosely as they can be known without false alarms. Must not know: entries, what
-stands ready for a script.
+Knows: Lua's blocks and scopes, as loosely as they can be known without false alarms. Must not know: entries, what stands
+ready for a script.
 """
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
 from attrs import define, field, frozen
 
-_TOKEN: Final = re.compile(
-    r"""
-      (?P<blank> \s+ | --\[(?P<c>=*)\[ .*? \](?P=c)\] | --[^\n]* )
-    | (?P<long> \[(?P<s>=*)\[ (?P<body> .*? ) \](?P=s)\] )
-    | (?P<string> "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' )
-    | (?P<number> 0[xX](?:[0-9a-fA-F.]|[pP][+-]?)+\w* | \.?[0-9](?:[eE][+-]?|[0-9A-Za-z.])* )
-    | (?P<name> [^\W\d]\w* )
-    | (?P<sign> \.\.\.? | :: | == | ~= | <= | >= | // | << | >> | . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_KEYWORDS: Final = frozenset(
-    [
-        "and",
-        "break",
-        "do",
-        "else",
-        "elseif",
-        "end",
-        "false",
-        "for",
-        "function",
-        "goto",
-        "if",
-        "in",
-        "local",
-        "nil",
-        "not",
-        "or",
-        "repeat",
-        "return",
-        "then",
-        "true",
-        "until",
-        "while",
-    ]
-)
+from .members import MemberReader, Members, Table
+from .tokens import Token, Tokens
+
 _BRACKETS: Final = {"(": ")", "{": "}", "[": "]"}
-
-
-@frozen
-class Token:
-    """`kind` is name, keyword, string, number or sign."""
-
-    kind: str
-    text: str
-    line: int
-
-
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a text, without blanks and comments."""
-    line = 1
-    if text.startswith("#"):
-        text = "--" + text
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        found = match.group()
-        if match["name"]:
-            yield Token("keyword" if found in _KEYWORDS else "name", found, line)
-        elif match["long"]:
-            yield Token("string", match["body"].removeprefix("\n"), line)
-        elif match["string"]:
-            yield Token("string", found[1:-1], line)
-        elif not match["blank"]:
-            yield Token("number" if match["number"] else kind, found, line)
-        line += found.count("\n")
 
 
 @frozen
@@ -87,18 +24,21 @@ class Names:
         read: global names with the line where each is first read.
         assigned: global names that are given a value somewhere.
         required: the literal arguments of `require`, with their lines.
+        members: what it reads of tables.
+        is_dynamic: it works on its globals as on a table, so nobody can tell what they are.
     """
 
     read: tuple[tuple[int, str], ...]
     assigned: frozenset[str]
     required: tuple[tuple[int, str], ...]
+    members: Members
+    is_dynamic: bool
     _words: frozenset[str]
     _export: str
-    _is_dynamic: bool
 
     def undefined(self, known: Collection[str]) -> Iterator[tuple[int, str]]:
         """Global names that nobody defines. Nothing where the text works on its globals as on a table."""
-        if not self._is_dynamic:
+        if not self.is_dynamic:
             for line, name in self.read:
                 if name not in known and name not in self.assigned:
                     yield line, name
@@ -111,13 +51,14 @@ class Names:
 @lru_cache(maxsize=256)
 def names_in(text: str) -> Names:
     """The names of a text that compiles."""
-    return _Reader(list(tokens(text))).names()
+    found = Tokens.of(text)
+    return _Reader(found, MemberReader(found)).names()
 
 
 @define
 class _Scope:
     opened: str
-    names: set[str] = field(factory=set)
+    names: dict[str, Table | None] = field(factory=dict)
     waits_for_do: bool = False
 
 
@@ -125,7 +66,8 @@ class _Scope:
 class _Reader:
     """Walks over the tokens once, with a stack of blocks and brackets."""
 
-    _tokens: list[Token]
+    _tokens: Tokens
+    _members: MemberReader
     _at: int = 0
     _scopes: list[_Scope] = field(factory=lambda: [_Scope("chunk")])
     _read: dict[str, int] = field(factory=dict)
@@ -148,49 +90,51 @@ class _Reader:
             read=tuple((line, name) for name, line in self._read.items()),
             assigned=frozenset(self._assigned),
             required=tuple(self._required),
+            members=self._members.members(),
+            is_dynamic=bool(words & {"_ENV", "_G", "setfenv"}),
             words=frozenset(words),
             export=self._export(),
-            is_dynamic=bool(words & {"_ENV", "_G", "setfenv"}),
         )
 
     # ---- looking around --------------------------------------------------------------------------------
 
-    def _text(self, at: int) -> str:
-        """The token at an index; a string is never mistaken for a sign or a word."""
-        if not 0 <= at < len(self._tokens) or self._tokens[at].kind == "string":
-            return ""
-        return self._tokens[at].text
-
     def _take_names(self) -> list[str]:
         """A list of names, with the attributes of Lua 5.4."""
         found = []
-        while self._at < len(self._tokens) and self._tokens[self._at].kind == "name":
+        while self._tokens.is_name(self._at):
             found.append(self._tokens[self._at].text)
             self._at += 1
-            if self._text(self._at) == "<" and self._text(self._at + 2) == ">":
+            if self._tokens.text(self._at) == "<" and self._tokens.text(self._at + 2) == ">":
                 self._at += 3
-            if self._text(self._at) != ",":
+            if self._tokens.text(self._at) != ",":
                 break
             self._at += 1
         return found
 
-    def _declare(self, names: Collection[str]) -> None:
+    def _declare(self, names: Mapping[str, Table | None]) -> None:
         block = next(scope for scope in reversed(self._scopes) if scope.opened not in _BRACKETS)
         block.names.update(names)
 
     def _is_local(self, name: str) -> bool:
         return any(name in scope.names for scope in self._scopes)
 
+    def _table(self, name: str) -> Table | None:
+        """What a name stands for here, if it is a table that the text has not made."""
+        for scope in reversed(self._scopes):
+            if name in scope.names:
+                return scope.names[name]
+        return self._members.named_globally(name)
+
     # ---- blocks ----------------------------------------------------------------------------------------
 
     def _keyword(self, word: str) -> None:
         match word:
-            case "local" if self._text(self._at) != "function":
-                self._declare(self._take_names())
+            case "local" if self._tokens.text(self._at) != "function":
+                self._local()
             case "function":
                 self._function()
             case "for":
-                self._scopes.append(_Scope("for", set(self._take_names()), waits_for_do=True))
+                self._scopes.append(_Scope("for", dict.fromkeys(self._take_names()), waits_for_do=True))
             case "do" if self._scopes[-1].waits_for_do:
                 self._scopes[-1].waits_for_do = False
             case "do" | "then" | "repeat":
@@ -218,28 +162,38 @@ class _Reader:
         if len(self._scopes) > 1:
             self._scopes.pop()
 
+    def _local(self) -> None:
+        names = self._take_names()
+        tables: Iterable[Table] = ()
+        if self._tokens.text(self._at) == "=":
+            tables = self._members.named(self._at + 1, self._table)
+        self._declare(dict.fromkeys(names) | dict(zip(names, tuple(tables), strict=False)))
+
     def _function(self) -> None:
-        is_local = self._text(self._at - 2) == "local"
-        parameters = set()
-        if self._text(self._at) != "(":
+        is_local = self._tokens.text(self._at - 2) == "local"
+        parameters = []
+        if self._tokens.text(self._at) != "(":
             name = self._tokens[self._at]
-            is_whole = self._text(self._at + 1) == "("
+            is_whole = self._tokens.text(self._at + 1) == "("
             if is_local:
-                self._declare([name.text])
-            elif is_whole and not self._is_local(name.text):
-                self._assigned.add(name.text)
-            elif not is_whole:
+                self._declare({name.text: None})
+            elif is_whole:
+                self._assign(name.text)
+            else:
                 self._note_read(name)
-            while self._text(self._at) != "(":
-                if self._text(self._at) == ":":
-                    parameters.add("self")
+                table = self._table(name.text)
+                if table is not None:
+                    self._members.define(table, self._at + 1)
+            while self._tokens.text(self._at) != "(":
+                if self._tokens.text(self._at) == ":":
+                    parameters.append("self")
                 self._at += 1
         self._at += 1
-        parameters.update(self._take_names())
-        while self._text(self._at) != ")":
+        parameters += self._take_names()
+        while self._tokens.text(self._at) != ")":
             self._at += 1
         self._at += 1
-        self._scopes.append(_Scope("function", parameters))
+        self._scopes.append(_Scope("function", dict.fromkeys(parameters)))
 
     def _sign(self, sign: str) -> None:
         if sign in _BRACKETS:
@@ -252,49 +206,50 @@ class _Reader:
     # ---- names -----------------------------------------------------------------------------------------
 
     def _name(self, token: Token) -> None:
-        before, after = self._text(self._at - 2), self._text(self._at)
+        before, after = self._tokens.text(self._at - 2), self._tokens.text(self._at)
         if before in {".", ":"}:
             return
         if after == "=" and self._scopes[-1].opened == "{" and before in {"{", ",", ";"}:
             return
+        end = self._at
+        table = self._table(token.text)
         if token.text == "require" and not self._is_local("require"):
-            self._note_require()
-        if self._is_local(token.text):
+            table, end = self._note_require() or (table, end)
+        may_assign = self._scopes[-1].opened not in _BRACKETS
+        if may_assign and self._tokens.is_assigned(end):
+            self._assign(token.text)
             return
-        if self._is_assigned():
-            self._assigned.add(token.text)
-        else:
-            self._note_read(token)
+        self._note_read(token)
+        if table is not None:
+            self._members.use(table, self._at - 1, end, may_assign=may_assign)
+
+    def _assign(self, name: str) -> None:
+        table = self._table(name)
+        if table is not None:
+            table.is_sure = False
+        if not self._is_local(name):
+            self._assigned.add(name)
 
     def _note_read(self, token: Token) -> None:
         if not self._is_local(token.text):
             self._read.setdefault(token.text, token.line)
 
-    def _is_assigned(self) -> bool:
-        """Whether `=` follows, after more names of a list perhaps."""
-        at = self._at
-        while self._text(at) == "," and at + 1 < len(self._tokens) and self._tokens[at + 1].kind == "name":
-            at += 2
-            while self._text(at) == ".":
-                at += 2
-        return self._text(at) == "=" and self._scopes[-1].opened not in _BRACKETS
-
-    def _note_require(self) -> None:
-        is_called = self._text(self._at) == "("
-        at = self._at + 1 if is_called else self._at
-        if at >= len(self._tokens) or self._tokens[at].kind != "string":
-            return
-        wanted = self._tokens[at]
-        if (not is_called or self._text(at + 1) == ")") and "\\" not in wanted.text:
-            self._required.append((wanted.line, wanted.text))
+    def _note_require(self) -> tuple[Table, int] | None:
+        """What it gives, and where its call ends."""
+        found = self._tokens.required(self._at - 1)
+        if found is None:
+            return None
+        wanted, end = found
+        self._required.append((wanted.line, wanted.text))
+        return self._members.required(wanted.text), end
 
     def _export(self) -> str:
         """What the text returns at its end: `nothing`, a `table` that can be read, or `anything`."""
         last = self._last_return
         if last < 0:
             return "nothing"
-        first = self._text(last + 1)
-        is_end = self._text(last + 2) in {"", ";"} and last + 3 >= len(self._tokens)
+        first = self._tokens.text(last + 1)
+        is_end = self._tokens.text(last + 2) in {"", ";"} and last + 3 >= len(self._tokens)
         texts = [token.text for token in self._tokens]
         if first == "{" or (
             is_end and any(texts[at : at + 4] == ["local", first, "=", "{"] for at in range(len(texts)))

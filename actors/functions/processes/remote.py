@@ -12,7 +12,7 @@ from ....registry import EntryID
 from ....security import Decision, Guard, Policy, Principal, Scope, current_context
 from ....security.decision import Explanation
 from ....security.principals import Meta
-from ...errors import NotInProcess, StopFromHandler, check_delay
+from ...errors import REJECTED, NotInProcess, StopFromHandler, check_delay
 from ...handle import CurrentMessage, HandlerContext
 from .wire import Frame, MessageFrame
 
@@ -139,6 +139,10 @@ class RemoteMessage(CurrentMessage):
         """Settle now: deliver it again."""
         check_delay(delay)
         self._ask("nack", delay)
+
+    def reject(self, reason: str = REJECTED) -> None:
+        """Settle now: dead-letter it."""
+        self._ask("reject", reason)
 
 
 class RemoteGuard(Guard):

@@ -83,6 +83,10 @@ def _nack(context: HandlerContext, delay: float | None) -> None:
     _message(context).nack(delay=delay)
 
 
+def _reject(context: HandlerContext, reason: str) -> None:
+    _message(context).reject(reason)
+
+
 def _message(context: HandlerContext) -> CurrentMessage:
     found = context.current_message()
     if found is None:
@@ -118,6 +122,7 @@ ANSWERS: Mapping[str, Callable[..., Any]] = {
     "info": _info,
     "ack": _ack,
     "nack": _nack,
+    "reject": _reject,
     "decide": _decide,
     "evaluate": _evaluate,
     "explain": _explain,

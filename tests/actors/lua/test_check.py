@@ -139,3 +139,107 @@ def test_names_that_nobody_defines_are_found_once_with_their_line(application_of
 
 def test_a_text_that_works_on_its_globals_as_a_table_is_left_alone():
     assert list(names_in("_G.x = 1\nreturn x").undefined(())) == []
+
+
+MODULES = "modules: [json, time, queue]"
+MISSPELLED = {
+    'local json = require("json")\nreturn function(x) return json.encde(x) end': (
+        "f.lua:2: json has no encde, did you mean encode?"
+    ),
+    'local j = require "json"\nreturn function(x) return pcall(j.decoed, x) end': (
+        "f.lua:2: json has no decoed, did you mean decode?"
+    ),
+    'local time, json = require("time"), require("json")\nreturn { handler = json.encode, n = 2 * time.SECNOD }': (
+        "f.lua:2: time has no SECNOD, did you mean SECOND?"
+    ),
+    'return function(x)\n  return require("json").encde(x)\nend': (
+        "f.lua:2: json has no encde, did you mean encode?"
+    ),
+    'return function(x) return string.fromat("%d", x) end': "f.lua:1: string has no fromat, did you mean format?",
+    "local s = string\nreturn function(x) return s.fromat(x) end": (
+        "f.lua:2: string has no fromat, did you mean format?"
+    ),
+    "local list = {}\ntable.isnert(list, math.floor(1.5))\nreturn print": (
+        "f.lua:2: table has no isnert, did you mean insert?"
+    ),
+    "return function(x)\n  return math.flor(x), errors.NOT_FUND == x, os.execute\nend": (
+        "f.lua:2: errors has no NOT_FUND, did you mean NOT_FOUND?",
+        "f.lua:2: math has no flor, did you mean floor?",
+        "f.lua:2: os has no execute",
+    ),
+    'local queue = require("queue")\nreturn function()\n  return queue:mesage(), queue.mesage()\nend': (
+        "f.lua:3: queue has no mesage, did you mean message?"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", MISSPELLED)
+def test_a_member_that_a_module_does_not_have_is_told_with_the_nearest(application_of, text):
+    runtime = Runtime.load(application_of(FUNCTION % f", {MODULES}", f__lua=text))
+    expected = MISSPELLED[text]
+
+    assert [told for _, told in undefined_names(runtime.registry)] == (
+        [expected] if isinstance(expected, str) else list(expected)
+    )
+
+
+NO_ALARM = [
+    'local json = require("json")\njson = { encde = print }\nreturn json.encde',
+    'local json = require("json")\nlocal function f(json) return json.encde end\nreturn f',
+    'local json = require("json")\nfor _, json in pairs({}) do json.encde() end\nreturn print',
+    'local json = require("json")\ndo local json = {} json.encde = print json.encde() end\nreturn print',
+    'local json = require("json")\nlocal function json() end\nreturn json.encde',
+    'local json = require("json")\nlocal function f() json = nil end\nfunction json() end\nreturn json.encde',
+    'local json = require("json")\nfunction json.encde() end\nreturn json.encde',
+    'local json = require("json")\njson.encde, json.more = print, print\nreturn json.encde and json.more()',
+    'local json = require("json")\nsetmetatable(json, { __index = string })\nreturn json.encde',
+    'local json = require("json")\nfor name, each in pairs({}) do json[name] = each end\nreturn json.encde',
+    'local json = require("json")\nlocal unpack = table.unpacked or json.unpack or print\nreturn unpack',
+    "if string.trim == nil then function string.trim(x) return x end end\nreturn string.trim",
+    "local s = string\nfunction s.trim(x) return x end\nreturn string.trim",
+    'if type(string.trim) == "function" then string.trim() end\nreturn not math.cut and math.cut(1)',
+    "string = { fromat = print }\nreturn string.fromat",
+    "local require = function() return { encde = print } end\nreturn require('json').encde",
+    'function require() return {} end\nlocal json = require("json")\nreturn json.encde',
+    "local t = { string = 1, json = { encde = print } }\nreturn t.json.encde or t.string.fromat",
+    'local it = "string.fromat" -- math.flor\nreturn function() return it:fromat() end',
+    'local json = other or require("json")\nother = json\nreturn json.encde',
+    "local f = _G.string.fromat\nreturn math.flor",
+]
+
+
+@pytest.mark.parametrize("text", NO_ALARM)
+def test_a_member_that_may_be_there_is_no_alarm(application_of, text):
+    runtime = Runtime.load(application_of(FUNCTION % f", {MODULES}", f__lua=text))
+
+    assert list(undefined_names(runtime.registry)) == []
+
+
+def test_what_a_library_adds_to_a_table_is_there(application_of):
+    definition = (
+        "namespace: app\nentries:\n"
+        "  - {name: f, kind: function.lua, source: file://f.lua, imports: {more: more, json: more}}\n"
+        "  - {name: more, kind: library.lua, source: file://more.lua, modules: [json]}\n"
+    )
+    runtime = Runtime.load(
+        application_of(
+            definition,
+            f__lua='local json = require("json")\nreturn function() string.trim() json.encde() math.flor() end',
+            more__lua="function string.trim() end\nfunction utf8.tirm() end\nreturn bit.band or os.tiem()",
+        )
+    )
+
+    assert [(str(entry.id), told) for entry, told in undefined_names(runtime.registry)] == [
+        ("app:f", "f.lua:2: math has no flor, did you mean floor?"),
+        ("app:more", "more.lua:3: os has no tiem, did you mean time?"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"), [("lua54", []), ("luajit", ["f.lua:1: bit has no bnd, did you mean band?"])]
+)
+def test_members_are_those_of_the_engine(application_of, engine, told):
+    text = "return function() return bit.bnd(1) end"
+    runtime = Runtime.load(application_of(FUNCTION % f", engine: {engine}", f__lua=text))
+
+    assert [found for _, found in undefined_names(runtime.registry)] == told

@@ -334,20 +334,6 @@ def test_a_script_cannot_make_itself_more_than_it_is(call):
     assert found[:5] == ["security.Actor", "security.Scope", "security.Policy", True, False]
 
 
-# ---- tokens ----------------------------------------------------------------------------------------------
-
-
-def test_token_stores_are_not_here_and_say_so(call):
-    found = call(
-        """
-        local store, problem = security.token_store("app:tokens")
-        return { tostring(store), problem:kind(), problem:retryable(), tostring(problem) }
-        """
-    )
-
-    assert found == ["nil", "Unavailable", False, "app:tokens: noria has no token stores yet"]
-
-
 # ---- who may ---------------------------------------------------------------------------------------------
 
 RAISING = {

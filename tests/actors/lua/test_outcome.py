@@ -1,10 +1,11 @@
 """How a Lua handler ends, what its errors tell, and how long it may go on."""
 
+import re
 import textwrap
 
 import pytest
 
-from noria.actors.events import MessageAcked, MessageFailed
+from noria.actors.events import MessageAcked, MessageDeadLettered, MessageFailed
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
 
 CONSUMED = """
@@ -86,6 +87,132 @@ def test_a_message_that_the_handler_settled_stays_settled(begin, events):
     runtime.wait_idle(20)
 
     assert (failures.records, runtime.info("app:tasks")["message_count"]) == ([], 0)
+
+
+SETTLING = """
+namespace: app
+entries:
+  - {name: memory, kind: queue.driver.memory}
+  - name: tasks
+    kind: queue.queue
+    driver: memory
+    redelivery: {initial_delay: 1h, max_delay: 1h}
+    dead_letter: {queue: failed}
+  - {name: failed, kind: queue.queue, driver: memory}
+  - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, time]}
+  - {name: g, kind: function.lua, source: file://f.lua, modules: [queue, time], engine: luajit}
+  - {name: worker, kind: queue.consumer, queue: tasks, func: %s, lifecycle: {auto_start: true}}
+"""
+SETTLING_LUA = """
+local queue, time = require("queue"), require("time")
+return function()
+  local message = queue.message()
+  %s
+  error("of no consequence")
+end
+"""
+REJECTED = {
+    "without a reason": ("message:reject()", "rejected by the handler"),
+    "with a text": ("message:reject('bad address')", "bad address"),
+    "with an error object": (
+        "message:reject(errors.wrap(errors.new('no such street'), 'address'))",
+        "address: no such street",
+    ),
+    "and settled only once": (
+        "message:reject('first') local ok, err = message:reject('again') assert(ok == nil and err:kind() == 'Invalid')",
+        "first",
+    ),
+    "and nothing else afterwards": ("message:reject('first') message:ack() message:nack('0')", "first"),
+    "after a reason that is none": (
+        "local ok, err = message:reject({}) assert(ok == nil) message:reject(err:message())",
+        "expected a reason: a text or an error object",
+    ),
+}
+
+
+@pytest.mark.parametrize("function", ["f", "g"])
+@pytest.mark.parametrize(("body", "reason"), REJECTED.values(), ids=REJECTED)
+def test_a_handler_rejects_its_message(begin, events, body, reason, function):
+    runtime = begin(SETTLING % function, f__lua=SETTLING_LUA % body)
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:tasks", {})
+
+    [letter] = dead.wait(1)
+    assert (letter.reason, letter.error, letter.attempts) == ("rejected", reason, 1)
+    assert letter.dead_letter_queue == "app:failed"
+
+
+def test_a_rejected_message_says_why_in_its_headers(begin):
+    runtime = begin(
+        SETTLING % "f" + "  - {name: reader, kind: function.lua, source: file://r.lua, modules: [queue]}\n"
+        "  - {name: told, kind: queue.queue, driver: memory}\n"
+        "  - {name: looks, kind: queue.consumer, queue: failed, func: reader, lifecycle: {auto_start: true}}\n"
+        "  - {name: keep, kind: function.lua, source: 'return function(b) told = told or b return told end'}\n",
+        f__lua=SETTLING_LUA % "message:reject('bad address')",
+        r__lua="""
+        local queue = require("queue")
+        return function()
+          local message = queue.message()
+          assert(message:header("x_dead_letter_reason") == "rejected")
+          assert(message:header("x_dead_letter_error") == "bad address")
+          assert(message:header("attempts") == 1)
+          queue.publish("app:told", true)
+        end
+        """,
+    )
+    told = runtime.publish("app:tasks", {})
+    assert told
+    runtime.wait_idle(20)
+
+    assert runtime.info("app:told")["message_count"] == 1
+
+
+DELAYED = {
+    "a text": ("'250ms'", 0.25),
+    "days": ("'7d'", 604800.0),
+    "nanoseconds": ("2 * time.SECOND", 2.0),
+    "a Duration": ("(time.parse_duration('1h30m'))", 5400.0),
+    "none": ("0", 0.0),
+}
+
+
+@pytest.mark.parametrize("function", ["f", "g"])
+@pytest.mark.parametrize(("delay", "seconds"), DELAYED.values(), ids=DELAYED)
+def test_a_handler_has_its_message_again_after_a_delay(begin, events, delay, seconds, function):
+    runtime = begin(
+        SETTLING % function,
+        f__lua=SETTLING_LUA % f"if message:header('x') == nil then assert(message:nack({delay})) end",
+    )
+    failures = events(runtime, MessageFailed)
+
+    runtime.publish("app:tasks", {})
+
+    assert (failures.wait(1)[0].error, failures.records[0].delay) == ("nack by the handler", seconds)
+
+
+@pytest.mark.parametrize("modules", ["queue, time", "queue"])
+@pytest.mark.parametrize(
+    "delay", ["5", "-1", "'-5s'", "'soon'", "true", "{}", "1/0", "0/0", "1e400", "errors.new('x')"]
+)
+def test_what_is_no_delay_is_refused_and_settles_nothing(begin, events, delay, modules):
+    runtime = begin(
+        SETTLING.replace("queue, time", modules) % "f",
+        f__lua=f"""
+        local queue = require("queue")
+        return function()
+          local message = queue.message()
+          local ok, err = message:nack({delay})
+          assert(ok == nil and err:kind() == "Invalid", tostring(err))
+          message:reject(err:message())
+        end
+        """,
+    )
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:tasks", {})
+
+    assert re.match("(expected a|invalid) (delay|duration)", dead.wait(1)[0].error)
 
 
 def test_an_error_tells_its_file_its_line_and_the_way_there(lua):

@@ -1,5 +1,6 @@
 """Nothing leads out of a Lua state: what is absent, and every way out of lupa or past a hook that we know of."""
 
+import re
 import subprocess
 import sys
 
@@ -246,6 +247,43 @@ def test_who_wants_too_much_memory_gets_an_error_and_the_next_call_is_as_good_as
             run("greedy")
         assert caught.value.limit == "memory"
         assert run("well") == "well"
+
+
+AT_THE_END = "(limits.memory), here or soon after\nstack traceback:\n\t"
+PLACES = {
+    "local t = {}\nwhile true do\n  t[#t + 1] = {}\nend": "f.lua:4: ",
+    "local s, t = 'x', {}\nfor _ = 1, 60 do\n  s = s .. s\n  for i = 1, 10000 do t[i] = s end\nend": "f.lua:[45]: ",
+    "local text = 'x'\ntext = text:rep(1e9)": "f.lua:3: ",
+    "local t = {}\npcall(function()\n  while true do t[#t + 1] = {} end\nend)": "f.lua:4: ",
+    "coroutine.wrap(function()\n  local t = {}\n  while true do t[#t + 1] = {} end\nend)()": "f.lua:4: ",
+    "coroutine.spawn(function()\n  local t = {}\n  while true do t[#t + 1] = {} end\nend)\n"
+    "channel.new():receive()": "f.lua:4: ",
+}
+
+
+@pytest.mark.parametrize("engine", ["lua54", "luajit"])
+@pytest.mark.parametrize("body", PLACES)
+def test_who_wants_too_much_memory_is_told_where(lua, body, engine):
+    run = lua(body, f"engine: {engine}\nlimits: {{memory: 8000000}}")
+
+    with pytest.raises(LuaLimit) as caught:
+        run()
+    text = str(caught.value)
+    assert re.match(PLACES[body] + "the call was ended: it wanted more than 8000000 bytes of memory", text)
+    assert f"{AT_THE_END}f.lua:" in text
+
+
+@pytest.mark.parametrize("body", ["return (...) .. 'x'", "return string.rep(..., 2)"])
+def test_where_no_line_can_be_known_the_function_is(lua, body):
+    """It had too little memory from the start, or has ended with this call."""
+    run = lua(body, "limits: {memory: 500000}")
+
+    with pytest.raises(LuaLimit) as caught:
+        run("x" * 1000000)
+    assert str(caught.value) == (
+        "f.lua: the call was ended: it wanted more than 500000 bytes of memory (limits.memory)\n"
+        "stack traceback:\n\tf.lua: in function <f.lua:1>"
+    )
 
 
 def test_luajit_looks_at_its_memory_between_instructions(lua):

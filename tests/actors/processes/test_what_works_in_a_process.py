@@ -115,6 +115,24 @@ def test_acks_and_nacks_settle_at_once(run, probe, events):
     assert [event.error for event in failed.records] == ["nack by the handler"]
 
 
+def test_a_message_is_rejected_at_once(run, events):
+    runtime = run(
+        """
+        from noria.actors import message
+        def handler(body):
+            message.reject(body)
+            raise ValueError("of no consequence")
+        """,
+        queue="dead_letter: {queue: dead}",
+    )
+    dead = events(runtime, MessageDeadLettered)
+
+    runtime.publish("app:tasks", "bad address")
+
+    [letter] = dead.wait(1)
+    assert (letter.reason, letter.error, letter.attempts) == ("rejected", "bad address", 1)
+
+
 def test_retry_and_reject_keep_their_meaning_also_for_classes_that_only_the_file_has(run, events):
     runtime = run(
         """

@@ -31,11 +31,7 @@ local function make(capacity)
 end
 
 local function state_of(channel)
-  local state = channels[channel]
-  if not state then
-    error("expected a channel: call its methods with a colon, ch:receive()", 3)
-  end
-  return state
+  return kit.kept(channels, channel, "channel")
 end
 
 -- ---- what can be done at once -----------------------------------------------------------------------------

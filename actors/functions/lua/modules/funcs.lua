@@ -8,11 +8,7 @@ local payloads = setmetatable({}, { __mode = "k" }) -- {value} of each, out of a
 local Payload = { __metatable = "payload" }
 Payload.__index = {
   data = function(payload)
-    local held = payloads[payload]
-    if not held then
-      error("expected a payload: call its methods with a colon, payload:data()", 2)
-    end
-    return held.value, nil
+    return kit.kept(payloads, payload, "payload").value, nil
   end,
 }
 
@@ -72,10 +68,7 @@ local function begin(settings, id, ...)
 end
 
 local function held_of(future)
-  local held = held_by[future]
-  if not held then
-    error("expected a funcs.Future: call its methods with a colon, future:result()", 3)
-  end
+  local held = kit.kept(held_by, future, "funcs.Future")
   look()
   return held
 end
@@ -126,12 +119,8 @@ local function make_executor(settings)
   return executor
 end
 
-local function kept(executor)
-  local settings = settings_of[executor]
-  if not settings then
-    error("expected a funcs.Executor: call its methods with a colon, executor:call(id)", 3)
-  end
-  return settings
+local function settings_kept(executor)
+  return kit.kept(settings_of, executor, "funcs.Executor")
 end
 
 local function changed(settings, key, value)
@@ -144,7 +133,7 @@ local function changed(settings, key, value)
 end
 
 function executor_methods.with_context(executor, values)
-  local settings = kept(executor)
+  local settings = settings_kept(executor)
   local given, problem = host.context_values(values)
   if not given then
     return nil, problem
@@ -160,7 +149,7 @@ end
 
 local function chooser(key, lookup, what)
   return function(executor, object)
-    local settings = kept(executor)
+    local settings = settings_kept(executor)
     local find = kit[lookup]
     local found = object ~= nil and find and find(object)
     if not found then
@@ -177,7 +166,7 @@ executor_methods.with_actor = chooser("actor", "actor_of", "security.Actor")
 executor_methods.with_scope = chooser("scope", "scope_of", "security.Scope")
 
 function executor_methods.with_options(executor, options)
-  local settings = kept(executor)
+  local settings = settings_kept(executor)
   local ok, problem = host.check_options(options)
   if not ok then
     return nil, problem
@@ -186,11 +175,11 @@ function executor_methods.with_options(executor, options)
 end
 
 function executor_methods.call(executor, id, ...)
-  return host.call(kept(executor), id, ...)
+  return host.call(settings_kept(executor), id, ...)
 end
 
 function executor_methods.async(executor, id, ...)
-  return begin(kept(executor), id, ...)
+  return begin(settings_kept(executor), id, ...)
 end
 
 return {

@@ -41,7 +41,7 @@ class Module:
             or `nil, err` for what they raise. A LuaError says which kind of error it is.
         groundwork: a file that is called before `script`, in the same way, where one would be too long.
         script: the file of its Lua half, beside this one; it is called with the table of those functions and the kit of
-            `sandbox/loading.lua`, and returns the module. None: the module is the table of functions.
+            `sandbox/kit.lua`, and returns the module. None: the module is the table of functions.
     """
 
     name: str

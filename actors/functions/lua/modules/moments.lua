@@ -15,24 +15,7 @@ local durations = setmetatable({}, { __mode = "k" }) -- nanoseconds
 local moments = setmetatable({}, { __mode = "k" }) -- {seconds, nanoseconds, zone}
 local locations = setmetatable({}, { __mode = "k" }) -- the text of a zone
 
-local function kept(objects, object, what)
-  local found = objects[object]
-  if found == nil then
-    error("expected a " .. what .. ": call its methods with a colon", 3)
-  end
-  return found
-end
-
-local function insist(value, problem)
-  if problem then
-    error(problem, 0)
-  end
-  return value
-end
-
-local function invalid(message)
-  return kit.fault({ kind = "Invalid", message = message, retryable = false })
-end
+local kept, insist, invalid = kit.kept, kit.insist, kit.invalid
 
 -- ---- durations --------------------------------------------------------------------------------------------
 
@@ -299,9 +282,6 @@ kit.moments = {
   zone_of = function(location)
     return locations[location]
   end,
-  invalid = invalid,
-  insist = insist,
-  kept = kept,
 }
 
 return {}

@@ -1,16 +1,12 @@
-local host = ...
-local select, setmetatable, error = select, setmetatable, error
+local host, kit = ...
+local select, setmetatable, type = select, setmetatable, type
 
 local tickets = setmetatable({}, { __mode = "k" })
 local methods = {}
 local Message = { __index = methods, __metatable = "queue.Message" }
 
 local function ticket_of(message)
-  local held = tickets[message]
-  if not held then
-    error("expected a queue.Message: call its methods with a colon, msg:id()", 3)
-  end
-  return held.ticket
+  return kit.kept(tickets, message, "queue.Message").ticket
 end
 
 function Message.__tostring(message)
@@ -34,8 +30,25 @@ function methods.ack(message)
   return host.settle(ticket_of(message), "ack")
 end
 
-function methods.nack(message)
-  return host.settle(ticket_of(message), "nack")
+-- A Duration shows what it is to nobody but `time`.
+local function plain_delay(delay)
+  if type(delay) == "table" and kit.moments then
+    return kit.moments.nanoseconds_of(delay)
+  end
+  return delay
+end
+
+function methods.nack(message, delay)
+  local ticket = ticket_of(message)
+  local plain, problem = plain_delay(delay)
+  if problem then
+    return nil, problem
+  end
+  return host.settle(ticket, "nack", plain)
+end
+
+function methods.reject(message, reason)
+  return host.settle(ticket_of(message), "reject", reason)
 end
 
 local queue = { info = host.info }

@@ -3,17 +3,24 @@
 Knows: Runtime.publish and CurrentMessage, and in which order Wippy looks at arguments. Must not know: drivers.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from .....registry import NoriaError
 from .....security import current_context
 from .....security.errors import AccessDenied
-from ....errors import AlreadySettled, QueueNotFound
+from ....errors import REJECTED, AlreadySettled, QueueNotFound
 from ....handle import CurrentMessage, HandlerContext
 from ..faults import INTERNAL, INVALID, PERMISSION_DENIED, LuaError
 from .access import is_allowed
 from .module import Module, Surroundings
+from .moments import NANOSECONDS
+from .time import parse_duration
+
+# Shorter delays are seconds of somebody who forgot that numbers are nanoseconds.
+_SHORTEST: Final = 1_000_000
 
 
 def _context() -> HandlerContext:
@@ -102,10 +109,45 @@ def _held(ticket: str) -> CurrentMessage:
     return message
 
 
-def _settle(ticket: str, verb: str) -> bool:
-    message = _held(ticket)
+def _seconds(delay: Any) -> float | None:
+    """Of a delay as scripts write durations; None for none."""
+    if delay is None:
+        return None
+    nanoseconds = parse_duration(delay) if isinstance(delay, str) else delay
+    if isinstance(nanoseconds, bool) or not isinstance(nanoseconds, int | float):
+        raise _refusal('expected a delay: a text such as "30s", a Duration, or nanoseconds')
+    if not (nanoseconds == 0 or _SHORTEST <= nanoseconds < math.inf):
+        raise _refusal(
+            f'expected a delay of 0, 1 ms or longer, found {nanoseconds} ns: write seconds as "30s"'
+        )
+    return nanoseconds / NANOSECONDS
+
+
+def _reason(given: Any) -> str:
+    if given is None:
+        return REJECTED
+    if isinstance(given, str):
+        return given
+    if isinstance(given, LuaError):
+        return given.text or given.message
+    raise _refusal("expected a reason: a text or an error object")
+
+
+def _settling(message: CurrentMessage, verb: str, more: Any) -> Callable[[], None]:
+    """What settles it; `more` is the delay of a nack, the reason of a rejection."""
+    match verb:
+        case "nack":
+            return partial(message.nack, delay=_seconds(more))
+        case "reject":
+            return partial(message.reject, _reason(more))
+        case _:
+            return message.ack
+
+
+def _settle(ticket: str, verb: str, more: Any = None) -> bool:
+    settle = _settling(_held(ticket), verb, more)
     try:
-        message.ack() if verb == "ack" else message.nack()
+        settle()
     except AlreadySettled as error:
         raise _refusal("queue.Message already settled") from error
     except NoriaError as error:

@@ -1,15 +1,11 @@
-local host = ...
-local setmetatable, error = setmetatable, error
+local host, kit = ...
+local setmetatable = setmetatable
 
 -- What the objects are, out of a script's reach. All snapshots are the same one; a version is its number.
 local versions = setmetatable({}, { __mode = "k" })
 
 local function number_of(version)
-  local number = versions[version]
-  if not number then
-    error("expected a registry.Version: call its methods with a colon", 3)
-  end
-  return number
+  return kit.kept(versions, version, "registry.Version")
 end
 
 -- ---- versions ---------------------------------------------------------------------------------------------

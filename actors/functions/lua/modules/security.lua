@@ -1,28 +1,13 @@
 local host, kit = ...
 local setmetatable, error, type, tostring, ipairs, next = setmetatable, error, type, tostring, ipairs, next
 local concat, sort = table.concat, table.sort
-local fields_of = kit.fields_of
+-- Whatever a function refuses, an argument or the right to do it, stops who did not look.
+local kept, insist = kit.kept, kit.insist
 
 -- What the objects are, out of a script's reach: {id, meta} of an actor, the ID of a policy, the sorted IDs of a scope.
 local actors = setmetatable({}, { __mode = "k" })
 local policies = setmetatable({}, { __mode = "k" })
 local scopes = setmetatable({}, { __mode = "k" })
-
-local function kept(objects, object, what)
-  local found = objects[object]
-  if not found then
-    error("expected a " .. what .. ": call its methods with a colon", 3)
-  end
-  return found
-end
-
--- Whatever a function refuses, an argument or the right to do it, stops who did not look.
-local function insist(value, problem)
-  if problem then
-    error(problem, 0)
-  end
-  return value
-end
 
 -- ---- actors -----------------------------------------------------------------------------------------------
 
@@ -164,6 +149,62 @@ function scope_methods.evaluate(scope, actor, action, resource, meta)
   return outcome
 end
 
+-- ---- token stores -----------------------------------------------------------------------------------------
+
+local token_stores = setmetatable({}, { __mode = "k" }) -- {id} of each, without it when it is closed
+local token_methods = {}
+local TokenStore = { __index = token_methods, __metatable = "security.TokenStore" }
+
+function TokenStore.__tostring(store)
+  local id = token_stores[store].id
+  return "security.TokenStore{" .. (id and "id=" .. id or "closed") .. "}"
+end
+
+local function opened(store)
+  local id = kept(token_stores, store, "security.TokenStore").id
+  if not id then
+    return nil, kit.invalid("token store is closed")
+  end
+  return id
+end
+
+function token_methods.validate(store, token)
+  local id, closed = opened(store)
+  if not id then
+    return nil, nil, closed
+  end
+  local found, problem = host.validate_token(id, token)
+  if not found then
+    return nil, nil, problem
+  end
+  return make_actor(found.actor), make_scope(found.scope), nil
+end
+
+function token_methods.create(store, actor, scope, options)
+  local id, closed = opened(store)
+  if not actors[actor] then
+    error("expected a security.Actor as the first argument of create", 2)
+  elseif not scopes[scope] then
+    error("expected a security.Scope as the second argument of create", 2)
+  elseif not id then
+    return nil, closed
+  end
+  return host.create_token(id, actors[actor], scopes[scope], options)
+end
+
+function token_methods.revoke(store, token)
+  local id, closed = opened(store)
+  if not id then
+    return nil, closed
+  end
+  return host.revoke_token(id, token)
+end
+
+function token_methods.close(store)
+  kept(token_stores, store, "security.TokenStore").id = nil
+  return true, nil
+end
+
 -- ---- the module -------------------------------------------------------------------------------------------
 
 -- For `funcs`: what an actor or a scope of a script is, or nil for anything else.
@@ -225,11 +266,13 @@ function security.named_scope(id)
 end
 
 function security.token_store(id)
-  local _, problem = host.token_store(id)
-  if fields_of(problem).kind == "PermissionDenied" then
-    error(problem, 0)
+  local found, problem = kit.allowed(host.open_tokens(id))
+  if not found then
+    return nil, problem
   end
-  return nil, problem
+  local store = setmetatable({}, TokenStore)
+  token_stores[store] = { id = found }
+  return store, nil
 end
 
 return security

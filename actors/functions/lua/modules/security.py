@@ -11,7 +11,8 @@ from typing import Any
 from .....registry import EntryID, EntryNotFound, NoriaError
 from .....security import Policies, Principal, Scope, can, principal, scope
 from .....security.errors import UnknownGroup
-from ..faults import INTERNAL, INVALID, PERMISSION_DENIED, UNAVAILABLE, LuaError
+from ..faults import INTERNAL, INVALID, PERMISSION_DENIED, LuaError
+from . import token_stores
 from .access import current_runtime, is_allowed
 from .module import Module, Surroundings
 
@@ -131,11 +132,9 @@ def require_scope(how: str) -> bool:
     return True
 
 
-def token_store(id_: Any = None) -> None:
-    """Token stores are not built: there is nothing to open."""
-    wanted = str(_id(id_, "token store"))
-    _require("security.token_store.get", wanted)
-    raise LuaError(f"{wanted}: noria has no token stores yet", kind=UNAVAILABLE, retryable=False)
+def create_token(store: str, actor: Mapping[str, Any], policies: Sequence[str], options: Any = None) -> str:
+    """A new token for an actor and a scope that `security.lua` has kept."""
+    return token_stores.create(store, principal_of(actor), scope_of(policies), options)
 
 
 # ---- deciding --------------------------------------------------------------------------------------------
@@ -156,7 +155,10 @@ def _functions(_surroundings: Surroundings) -> Mapping[str, Callable[..., Any]]:
         "policy": policy,
         "named_scope": named_scope,
         "require_scope": require_scope,
-        "token_store": token_store,
+        "open_tokens": token_stores.open_tokens,
+        "create_token": create_token,
+        "validate_token": token_stores.validate,
+        "revoke_token": token_stores.revoke,
         "evaluate": evaluate,
         "copy": lambda value: value,
     }

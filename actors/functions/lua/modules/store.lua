@@ -1,6 +1,6 @@
 local host, kit = ...
-local setmetatable, error, next = setmetatable, error, next
-local fields_of, fault = kit.fields_of, kit.fault
+local setmetatable, next = setmetatable, next
+local kept, allowed = kit.kept, kit.allowed
 
 local held = setmetatable({}, { __mode = "k" }) -- the ID of each store object, out of a script's reach
 local methods = {}
@@ -10,19 +10,12 @@ function Store.__tostring(store)
   return held[store].id and "store.Store{}" or "store.Store{released}"
 end
 
-local function is_denied(problem)
-  return problem and fields_of(problem).kind == "PermissionDenied"
-end
-
 local function opened(store)
-  local found = held[store]
-  if not found then
-    error("expected a store.Store: call its methods with a colon, s:get(key)", 3)
+  local id = kept(held, store, "store.Store").id
+  if not id then
+    return nil, kit.invalid("store is released")
   end
-  if not found.id then
-    return nil, fault({ message = "store is released", kind = "Invalid", retryable = false })
-  end
-  return found.id
+  return id
 end
 
 local function returning(verb)
@@ -42,12 +35,7 @@ local function raising(verb)
     if not id then
       return nil, problem
     end
-    local value
-    value, problem = verb(id, ...)
-    if is_denied(problem) then
-      error(problem, 0)
-    end
-    return value, problem
+    return allowed(verb(id, ...))
   end
 end
 
@@ -59,21 +47,15 @@ for _, name in next, { "entry", "put", "list", "info" } do
 end
 
 function methods.release(store)
-  local found = held[store]
-  if not found then
-    error("expected a store.Store: call its methods with a colon, s:release()", 2)
-  end
-  found.id = nil
+  kept(held, store, "store.Store").id = nil
   return true, nil
 end
 
 local store = {}
 
 function store.get(id)
-  local found, problem = host.open(id)
-  if is_denied(problem) then
-    error(problem, 0)
-  elseif not found then
+  local found, problem = allowed(host.open(id))
+  if not found then
     return nil, problem
   end
   local made = setmetatable({}, Store)

@@ -9,13 +9,13 @@ local timers = setmetatable({}, { __mode = "k" }) -- {timer, channel}, out of a 
 -- ---- waiting ----------------------------------------------------------------------------------------------
 
 local function now()
-  return moments.landed(moments.insist(host.now()))
+  return moments.landed(kit.insist(host.now()))
 end
 
 local function positive(duration)
   local nanoseconds, problem = moments.nanoseconds_of(duration)
   if nanoseconds and nanoseconds <= 0 then
-    return nil, moments.invalid("expected a duration above 0")
+    return nil, kit.invalid("expected a duration above 0")
   end
   return nanoseconds and nanoseconds / NANOSECONDS, problem
 end
@@ -58,7 +58,7 @@ local function set(seconds, period)
 end
 
 local function channel_of(object)
-  return moments.kept(timers, object, "timer").channel
+  return kit.kept(timers, object, "timer").channel
 end
 
 local Timer = { __metatable = "time.Timer" }
@@ -66,10 +66,10 @@ Timer.__index = {
   response = channel_of,
   channel = channel_of,
   stop = function(object)
-    return tasks.stop_timer(moments.kept(timers, object, "timer").timer)
+    return tasks.stop_timer(kit.kept(timers, object, "timer").timer)
   end,
   reset = function(object, duration)
-    local held = moments.kept(timers, object, "timer")
+    local held = kit.kept(timers, object, "timer")
     local seconds, problem = positive(duration)
     if not seconds then
       return nil, problem
@@ -86,7 +86,7 @@ Ticker.__index = {
   response = channel_of,
   channel = channel_of,
   stop = function(object)
-    tasks.stop_timer(moments.kept(timers, object, "ticker").timer)
+    tasks.stop_timer(kit.kept(timers, object, "ticker").timer)
     return true
   end,
 }
@@ -109,7 +109,7 @@ end
 local function zone_of(location)
   local zone = moments.zone_of(location)
   if location ~= nil and not zone then
-    return nil, moments.invalid("expected a time.Location")
+    return nil, kit.invalid("expected a time.Location")
   end
   return zone, nil
 end

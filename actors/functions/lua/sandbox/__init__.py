@@ -17,5 +17,16 @@ START: Final = text_of("start")
 #: Each is made of those before it.
 PARTS: Final = tuple(
     text_of(name)
-    for name in ("limits", "catching", "faults", "plain", "bridge", "patterns", "library", "calls", "loading")
+    for name in (
+        "limits",
+        "catching",
+        "faults",
+        "plain",
+        "bridge",
+        "patterns",
+        "library",
+        "calls",
+        "kit",
+        "loading",
+    )
 )

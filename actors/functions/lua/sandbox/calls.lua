@@ -5,9 +5,10 @@ local limits, tasks, faults, doors = inner.limits, inner.tasks, inner.faults, in
 local flat, built = inner.flat, inner.built
 
 local error, type, tostring, getmetatable = error, type, tostring, getmetatable
-local raw_pcall, raw_xpcall = pcall, xpcall
+local raw_pcall, raw_xpcall, getinfo, string = pcall, xpcall, debug.getinfo, string
 
 local exports
+local home -- the function that was called; the name of the script while its body runs
 
 -- A plain table as what it holds: its address would be another one each time, and say nothing.
 local function is_plain_table(problem)
@@ -42,10 +43,19 @@ local function told(problem, traceback)
   return "raised", codes, value, traceback
 end
 
+-- For an end that nobody has seen, or after the last call of a function: what ran, as a traceback says it.
+local function home_line()
+  if type(home) == "string" then
+    return "\t" .. home .. ": in main chunk"
+  end
+  local info = getinfo(home, "S")
+  return "\t" .. info.short_src .. ": in function <" .. info.short_src .. ":" .. info.linedefined .. ">"
+end
+
 local function failure(problem)
   local reason, left, traceback = limits.verdict(problem)
   if reason then
-    return "dead", nil, reason, traceback
+    return "dead", nil, reason, traceback or home_line()
   end
   return told(left, traceback)
 end
@@ -77,6 +87,7 @@ local function find_method(name)
 end
 
 function doors.start(text, name)
+  home = string.sub(name, 2)
   local chunk, problem = inner.compile(text, name)
   if not chunk then
     return failure(problem)
@@ -89,7 +100,9 @@ end
 
 function doors.call(wants_value, method, codes, count, ...)
   return finished(run(function(...)
-    local first, second = find_method(method)(...)
+    local f = find_method(method)
+    home = f
+    local first, second = f(...)
     if is_failure(first, second) then
       return "returned", nil, second
     elseif not wants_value then

@@ -8,7 +8,7 @@ local error, type, select, tostring, rawget = error, type, select, tostring, raw
 local raw_pcall, raw_xpcall, raw_setmetatable = pcall, xpcall, setmetatable
 local raw_create, raw_resume, raw_close = coroutine.create, coroutine.resume, coroutine.close
 local raw_yield, sethook = coroutine.yield, debug.sethook
-local insist, is_over, charge, die = limits.insist, limits.is_over, limits.charge, limits.die
+local insist, is_over, charge = limits.insist, limits.is_over, limits.charge
 local OUT_OF_MEMORY = limits.OUT_OF_MEMORY
 
 local COROUTINE_COST = 1000
@@ -17,7 +17,7 @@ local COROUTINE_COST = 1000
 local function visible(problem)
   insist()
   if problem == OUT_OF_MEMORY then
-    die("memory")
+    limits.die_of_memory()
   end
   if type(problem) == "userdata" then
     return tostring(problem)

@@ -2,7 +2,7 @@
 -- Lua instead, where it is counted, or refused.
 
 local inner = ...
-local charge, patterns = inner.limits.charge, inner.patterns
+local charge, refuse_length, patterns = inner.limits.charge, inner.limits.refuse_length, inner.patterns
 local pcall = inner.catching.pcall
 
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
@@ -23,9 +23,11 @@ local function text_of(value, index, name)
 end
 
 function string.rep(text, count, separator)
-  if #text_of(text, 1, "rep") + #tostring(separator or "") == 0 then
+  local length = #text_of(text, 1, "rep") + #tostring(separator or "")
+  if length == 0 then
     return ""
   end
+  refuse_length((tonumber(count) or 0) * length)
   return raw_rep(text, count, separator)
 end
 

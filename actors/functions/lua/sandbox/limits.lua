@@ -4,8 +4,8 @@
 local inner = ...
 local host, options = inner.host, inner.options
 
-local error, type, pcall, collectgarbage = error, type, pcall, collectgarbage
-local sethook, traceback, clock = debug.sethook, debug.traceback, os.clock
+local error, type, pcall, collectgarbage, setmetatable = error, type, pcall, collectgarbage, setmetatable
+local sethook, traceback, clock, find = debug.sethook, debug.traceback, os.clock, string.find
 
 local STEP = options.step -- instructions between two looks at the count
 local POLL = options.poll -- instructions between two looks at the clock, for which Python is asked
@@ -19,6 +19,7 @@ local dead -- why the call is over, once it is
 local used, next_poll = 0, POLL
 local last_poll = 0 -- in seconds of os.clock
 local trace -- where the call failed
+local seen -- where it was when memory was last cleared up
 local task_problem -- the error of the spawned task that failed it
 local exception -- that came out of Python
 
@@ -48,15 +49,31 @@ function limits.set_memory()
   return host.set_limit and safely(host.set_limit)
 end
 
-function limits.die(reason)
+function limits.die(reason, known_trace)
   dead = reason
-  if reason ~= "memory" then
-    trace = traceback("", 2)
-  end
+  trace = known_trace or traceback("", 2)
   error(reason, 0)
 end
 
 local die = limits.die
+
+-- An error of the allocator says nothing of its place, and by now everything that ran there is gone.
+function limits.die_of_memory()
+  die("memory", seen)
+end
+
+-- So who collects garbage looks where the call is: memory hardly grows to its limit without that.
+local function watch_memory()
+  setmetatable({}, {
+    __gc = function()
+      seen = traceback("", 2)
+      watch_memory()
+    end,
+  })
+end
+if MEMORY > 0 and not options.counts_memory then
+  watch_memory()
+end
 
 function limits.insist()
   if dead then
@@ -87,6 +104,13 @@ function limits.charge(instructions)
   end
 end
 
+-- Text as long as this can only end the call: so it ends here, where the place is known.
+function limits.refuse_length(length)
+  if MEMORY > 0 and length > MEMORY then
+    die("memory")
+  end
+end
+
 -- The call ends here if it was cancelled or its time is up.
 function limits.check()
   if dead then
@@ -105,7 +129,7 @@ end
 -- The error of a task is the call's, and no other task's to catch.
 function limits.fail_task(problem)
   if not dead and problem == limits.OUT_OF_MEMORY then
-    die("memory")
+    limits.die_of_memory()
   elseif not dead then
     dead, task_problem = "task", problem
   end
@@ -130,7 +154,7 @@ function limits.hook()
 end
 
 function limits.begin()
-  dead, used, next_poll, trace, task_problem, exception = nil, 0, POLL, nil, nil, nil
+  dead, used, next_poll, trace, seen, task_problem, exception = nil, 0, POLL, nil, nil, nil, nil
   if options.hooks then
     sethook(limits.hook, "", STEP)
   end
@@ -141,6 +165,11 @@ end
 function limits.stop()
   sethook()
   limits.lift_memory()
+end
+
+-- A traceback if there is a script in it: noria's own lines and those of C begin with a bracket.
+local function with_script(found)
+  return found and find(found, "\n\t[^%[(]") and found
 end
 
 -- Of a call that failed with `problem`: why it was ended, or nil and the error that failed it; then its traceback.
@@ -154,5 +183,5 @@ function limits.verdict(problem)
   end
   local raised = exception
   exception = nil
-  return raised or reason, nil, trace
+  return raised or reason, nil, with_script(trace) or with_script(seen)
 end

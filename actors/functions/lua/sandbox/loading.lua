@@ -1,12 +1,12 @@
 -- What a script finds: its globals, its modules and libraries, and a `require` that knows who asks.
 
 local inner = ...
-local limits, catching, bridge, faults = inner.limits, inner.catching, inner.bridge, inner.faults
+local limits, catching, bridge, kit = inner.limits, inner.catching, inner.bridge, inner.kit
 local options = inner.options
 
 local error, pairs, next, tostring = error, pairs, next, tostring
 local raw_load, raw_setmetatable, collectgarbage = load, setmetatable, collectgarbage
-local getinfo, string, os, getmetatable = debug.getinfo, string, os, getmetatable
+local string, os, getmetatable = string, os, getmetatable
 
 -- What scripts have for globals. The state's own globals are empty: lupa itself looks for `debug` there before each call,
 -- unprotected, and would run whatever a script had put in its place.
@@ -16,39 +16,6 @@ local loaded = {} -- what each key gave: a module's name, or the ID of a library
 local sources = {} -- the text of each library, by its ID
 local scopes = {} -- what a chunk may require: name to key, by the name of the chunk
 local own = {} -- the same of the function itself
-
-local function where(level)
-  local info = getinfo(level + 1, "Sl")
-  return info and info.currentline or 0
-end
-
-local function frames(level)
-  local found = {}
-  while true do
-    level = level + 1
-    local info = getinfo(level, "Sln")
-    if not info then
-      return found
-    end
-    if info.what ~= "C" and info.short_src ~= "[noria]" then
-      found[#found + 1] = { source = info.short_src, line = info.currentline, name = info.name or "?" }
-    end
-  end
-end
-
--- What the Lua halves of modules are made of.
-local kit = {
-  tasks = inner.tasks,
-  fault = inner.fault,
-  is_fault = function(value)
-    return faults[value] ~= nil
-  end,
-  fields_of = function(value)
-    return faults[value]
-  end,
-  where = where,
-  frames = frames,
-}
 
 local function compile(text, name)
   return raw_load(text, name, "t", env)

@@ -284,10 +284,10 @@ def test_a_name_that_is_too_long_is_refused(driver):
 
 
 def test_consumers_are_named_and_may_be_exclusive(rabbit_server):
-    options = {"mine": AmqpConsumerOptions(consumer_tag="worker", exclusive=True)}
-    with AmqpDriver("d", AmqpConfig(url=rabbit_server.url), consumers=options) as driver:
+    options = AmqpConsumerOptions(consumer_tag="worker", exclusive=True)
+    with AmqpDriver("d", AmqpConfig(url=rabbit_server.url)) as driver:
         queue = declare(driver)
-        driver.subscribe(queue, consumer="mine", credit=1, deliver=Receiver())
+        driver.subscribe(queue, consumer="mine", credit=1, deliver=Receiver(), options=options)
 
         assert "worker-" in rabbit_server.rabbitmqctl("list_consumers", "consumer_tag")
         with pytest.raises(DriverUnavailable, match="exclusive"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noria.actors.delivery import Message
-from noria.actors.drivers.amqp.headers import content_type_of, keep_expiration, letter_of, received
+from noria.actors.drivers.amqp.headers import keep_expiration, letter_of, received
 from noria.actors.queue import HEADER_TYPES
 
 
@@ -179,18 +179,6 @@ def test_our_own_marks_are_told_apart_from_headers():
 
     assert found.message.headers == {"a": 1}
     assert (found.attempts, found.is_suspect, found.is_expired, found.run) == (3, True, True, "7")
-
-
-@pytest.mark.parametrize(
-    ("codec", "name"),
-    [
-        ("json/plain", "application/json"),
-        ("application/msgpack", "application/msgpack"),
-        ("yaml", "application/yaml"),
-    ],
-)
-def test_a_codec_has_a_content_type(codec, name):
-    assert content_type_of(codec) == name
 
 
 NAMES = st.one_of(

@@ -12,7 +12,7 @@ from noria.actors.driver import QueueDeclaration
 from noria.actors.drivers.sqlite import SqliteConfig, SqliteDriver
 from noria.actors.drivers.sqlite.database import as_driver_error
 from noria.actors.drivers.sqlite.schema import APPLICATION_ID, STEPS, SchemaUnknown, migrate
-from noria.actors.errors import DriverRefused, DriverUnavailable
+from noria.actors.errors import DriverRefused, DriverUnavailable, QueueNotFound
 from noria.actors.testing import PATIENCE, Receiver
 
 
@@ -287,3 +287,106 @@ def test_what_another_consumer_has_meanwhile_is_left_to_it(driver, verb):
 
     assert driver.info("q").in_flight == 1
     assert driver.info("dead").message_count == 0
+
+
+# ---- what can still be read --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lock(config, path):
+    """Another program that has the database for itself."""
+    with SqliteDriver("sqlite", config) as driver:
+        driver.declare(QueueDeclaration(name="q"))
+        publish(driver, b"1", b"2")
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        yield holder
+        holder.close()
+
+
+@pytest.fixture
+def looker(config, lock):
+    driver = SqliteDriver("sqlite", config)
+    driver.open_to_look(lambda _error: None)
+    yield driver
+    driver.close()
+
+
+def test_what_cannot_be_written_now_can_be_looked_at(looker):
+    looker.declare(QueueDeclaration(name="q"))
+
+    assert looker.info("q").ready == 2
+    assert [each.message.body for each in looker.peek("q", 10)] == [b"1", b"2"]
+
+
+def test_who_looks_changes_nothing(looker, lock, path):
+    looker.declare(QueueDeclaration(name="q", options=SqliteDriver.queue_options(max_length=1)))
+
+    assert lock.execute("SELECT max_length FROM queues").fetchall() == [(0,)]
+    for change in (
+        lambda: publish(looker, b"3", timeout=0),
+        lambda: looker.purge("q"),
+        lambda: looker.subscribe("q", consumer="c", credit=1, deliver=Receiver()),
+    ):
+        with pytest.raises(DriverUnavailable, match="is locked by another program"):
+            change()
+
+
+def test_nothing_is_in_a_queue_that_could_not_be_made_yet(looker):
+    with pytest.raises(QueueNotFound):
+        looker.info("new")
+    looker.declare(QueueDeclaration(name="new"))
+
+    assert looker.info("new").message_count == 0
+    assert list(looker.peek("new", 1)) == []
+
+
+def test_who_looks_sees_what_others_do_meanwhile(looker, lock):
+    looker.info("q")
+    lock.execute("UPDATE queues SET ready = 7 WHERE name = 'q'")
+    lock.execute("COMMIT")
+
+    assert looker.info("q").ready == 7
+
+
+def test_who_looks_where_all_is_well_opens_it_as_everybody(config):
+    driver = SqliteDriver("sqlite", config)
+    driver.open_to_look(lambda _error: None)
+    try:
+        driver.declare(QueueDeclaration(name="q"))
+        publish(driver, b"1")
+        assert driver.info("q").ready == 1
+    finally:
+        driver.close()
+
+
+def test_what_is_no_file_of_ours_is_not_looked_at(config, path):
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(DriverRefused, match="is damaged, or no SQLite database"):
+        SqliteDriver("sqlite", config).open_to_look(lambda _error: None)
+
+
+def test_a_file_without_tables_is_not_looked_at(config, path):
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA journal_mode = WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DriverUnavailable, match="is locked by another program"):
+        SqliteDriver("sqlite", config).open_to_look(lambda _error: None)
+    holder.close()
+
+
+def test_a_purge_writes_little_of_what_it_removes(driver, path):
+    """On a full disk there is no room for more; Debian's SQLite would write zeros over everything."""
+    publish(driver, *[b"x" * 3000] * 2000)
+    log = path.with_name(f"{path.name}-wal")
+    sqlite3.connect(path).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    assert driver.purge("q") == 2000
+    assert log.stat().st_size < 1_000_000
+
+
+def test_no_room_for_what_processes_share_is_a_full_disk():
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+
+    assert "the disk is full" in str(as_driver_error(error, "sqlite", Path("queues.db")))

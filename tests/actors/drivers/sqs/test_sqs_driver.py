@@ -20,7 +20,7 @@ from noria.registry import EntryID
 
 KEYS = {"access_key_id": "any", "secret_access_key": "wJalrXUtnFEMI"}
 # In moto a long poll never sees what becomes visible of a FIFO queue's group while it waits.
-SHORT_POLLS = {"c": SqsConsumerOptions(wait_time=1.0)}
+SHORT_POLLS = SqsConsumerOptions(wait_time=1.0)
 _numbers = itertools.count(1)
 
 
@@ -32,10 +32,10 @@ def config(**fields) -> SqsConfig:
 def make_driver(moto_server):
     opened = []
 
-    def make(consumers=SHORT_POLLS, **fields):
+    def make(**fields):
         fields.setdefault("endpoint", moto_server.endpoint)
         aws = AwsConfig(region="eu-west-1", **KEYS)
-        driver = SqsDriver("test:sqs", config(**fields), aws=aws, consumers=consumers)
+        driver = SqsDriver("test:sqs", config(**fields), aws=aws)
         driver.open(lambda _error: None)
         opened.append(driver)
         return driver
@@ -74,9 +74,10 @@ def publish(driver: SqsDriver, queue: str, *bodies: bytes, **headers) -> list[Me
     return messages
 
 
-def subscribe(driver: SqsDriver, queue: str, *, consumer: str = "c", credit: int = 100):
+def subscribe(driver: SqsDriver, queue: str, *, consumer: str = "c", credit: int = 100, options=SHORT_POLLS):
     receiver = Receiver()
-    return driver.subscribe(queue, consumer=consumer, credit=credit, deliver=receiver), receiver
+    made = driver.subscribe(queue, consumer=consumer, credit=credit, deliver=receiver, options=options)
+    return made, receiver
 
 
 def ack(delivery) -> None:
@@ -349,11 +350,11 @@ def test_a_dead_letter_of_a_fifo_queue_is_never_taken_for_a_double(make_driver):
 def test_a_consumer_has_a_visibility_timeout_of_its_own(make_driver):
     """Specification 7: consumer option `visibility_timeout`. It is prolonged, however short it is."""
     options = SqsConsumerOptions(visibility_timeout=1.0, wait_time=1.0)
-    driver, other = make_driver({"test:quick": options}), make_driver()
+    driver, other = make_driver(), make_driver()
     queue = declare(driver)
     declare(other, queue)
     publish(driver, queue, b"x")
-    _, receiver = subscribe(driver, queue, consumer="test:quick", credit=1)
+    _, receiver = subscribe(driver, queue, credit=1, options=options)
     held = receiver.take_one()
     _, second = subscribe(other, queue)
 
@@ -368,13 +369,13 @@ def test_a_consumer_has_a_visibility_timeout_of_its_own(make_driver):
 def test_a_short_lease_is_prolonged_beside_a_long_one(make_driver):
     long = SqsConsumerOptions(visibility_timeout=600.0, wait_time=1.0)
     short = SqsConsumerOptions(visibility_timeout=1.0, wait_time=1.0)
-    driver, other = make_driver({"test:long": long, "test:short": short}), make_driver()
+    driver, other = make_driver(), make_driver()
     slow, quick = declare(driver), declare(driver)
     declare(other, quick)
     publish(driver, slow, b"x")
     publish(driver, quick, b"y")
-    subscribe(driver, slow, consumer="test:long")[1].take_one()
-    _, receiver = subscribe(driver, quick, consumer="test:short", credit=1)
+    subscribe(driver, slow, consumer="test:long", options=long)[1].take_one()
+    _, receiver = subscribe(driver, quick, consumer="test:short", credit=1, options=short)
     held = receiver.take_one()
     _, second = subscribe(other, quick)
 
@@ -445,7 +446,8 @@ def test_a_frozen_line_is_noticed_and_closing_is_quick(moto_server, proxy_to):
 
 def test_a_message_that_comes_too_late_and_cannot_be_given_back_now_ends_nothing(make_driver, monkeypatch):
     failures, is_polling, is_throttled = [], threading.Event(), threading.Event()
-    driver = make_driver({"c": SqsConsumerOptions(wait_time=20.0, visibility_timeout=2.0)})
+    options = SqsConsumerOptions(wait_time=20.0, visibility_timeout=2.0)
+    driver = make_driver()
     driver.close()
     driver.open(failures.append)
     client = driver._connection.client
@@ -461,7 +463,7 @@ def test_a_message_that_comes_too_late_and_cannot_be_given_back_now_ends_nothing
 
     monkeypatch.setattr(client, "receive", receiving)
     queue = declare(driver)
-    paused, _ = subscribe(driver, queue)
+    paused, _ = subscribe(driver, queue, options=options)
     assert is_polling.wait(PATIENCE)
     paused.pause()
     with monkeypatch.context() as patch:
@@ -616,7 +618,7 @@ def test_a_throttled_poll_waits_a_little_and_goes_on(make_driver, monkeypatch):
 def test_what_a_closing_driver_gives_back_is_there_for_others_although_its_own_poll_takes_it(make_driver):
     """Its long poll is still open when it releases what it held, and brings just that."""
     name = new_name()
-    leaving, staying = make_driver(consumers={}), make_driver(consumers={})
+    leaving, staying = make_driver(), make_driver()
     for driver in (leaving, staying):
         driver.declare(QueueDeclaration(name=name))
     receiver = Receiver()
