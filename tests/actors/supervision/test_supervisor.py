@@ -94,10 +94,22 @@ class Deaf(Supervised):
         self.finish()
 
 
+class Gate(threading.Event):
+    """Tells when somebody has come to wait at it."""
+
+    def __init__(self):
+        super().__init__()
+        self.reached = threading.Event()
+
+    def wait(self, timeout=None):
+        self.reached.set()
+        return super().wait(timeout)
+
+
 @pytest.fixture
 def gate():
     """Opens at the end of the test at the latest."""
-    gate = threading.Event()
+    gate = Gate()
 
     yield gate
 
@@ -433,6 +445,7 @@ def test_a_stuck_handler_keeps_neither_the_stop_nor_the_snapshot_waiting(grow, g
     tree = grow([ChildSpec("stuck", Worker, args=[gate], stop_timeout=0.05), ChildSpec("other", Worker)])
     tree.wait_started(PATIENCE)
     tree.ref("stuck").tell("hang")
+    assert gate.reached.wait(PATIENCE)
     tree.restart_child("other", PATIENCE)
 
     assert states(tree) == {"stuck": "running", "other": "running"}
