@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -185,7 +185,7 @@ def test_fields_are_those_of_python(day, clock, name):
         return
 
     found = Civil.of(
-        int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() // 1),
+        (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1),
         clock.microsecond * 1000,
         zone(name),
     )
