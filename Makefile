@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# More than most machines have cores: most tests wait most of the time.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench reliability clean
@@ -12,8 +14,8 @@ help: ## list the targets
 demo: $(BIN)/noria ## watch a real topology process real input
 	$(BIN)/noria run examples/census --publish census:files=examples/census/input.jsonl --until-idle
 
-test: $(VENV)/installed ## run every test
-	$(BIN)/pytest
+test: $(VENV)/installed ## run every test, in PROCESSES=4 processes
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadscope
 
 lint: $(VENV)/installed ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .

@@ -44,6 +44,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes run the tests: any test in any of them, but one RabbitMQ is enough for all.
+
+    Each process has its own of the other servers, which are small. A test that these words miss is no worse for it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            has_its_own = "test_broken_lines" in nodeid
+            uses_rabbit = any(word in nodeid for word in ("/amqp/", "[amqp", "rabbit"))
+            return "rabbit" if uses_rabbit and not has_its_own else nodeid
+
+    return Scheduling(config, log)
+
+
 class Probe:
     """What handlers and their test share: `import probe` in a handler file is this object.
 

@@ -54,6 +54,7 @@ def examples() -> list[str]:
     return found
 
 
+@pytest.mark.timeout(300)  # one program after another
 def test_the_examples_of_the_help_work(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     endless = ("noria run hello", "tail -f requests.jsonl | noria run hello --publish app:greetings=-")

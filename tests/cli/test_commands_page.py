@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 MASKS = (
@@ -59,6 +61,7 @@ def executed(command: str, directory: Path) -> str:
     return f"{done.stdout}{code}"
 
 
+@pytest.mark.timeout(300)  # one program after another, more than forty of them
 def test_every_command_of_the_page_prints_what_is_shown(tmp_path):
     commands = shown(PAGE.read_text())
     wrong = {

@@ -1,13 +1,12 @@
 """Workers under load die by SIGKILL at random moments: nothing accepted is lost, and duplicates have their bound."""
 
 import pytest
-from servers.fixtures import RABBIT
 
 from reliability import backends
 from reliability.campaign import Campaign
 
 
-@pytest.fixture(params=["sqlite", "redis", pytest.param("amqp", marks=RABBIT)])
+@pytest.fixture(params=["sqlite", "redis", "amqp"])
 def driver(request, tmp_path) -> str:
     match request.param:
         case "sqlite":

@@ -1,4 +1,4 @@
-"""The servers as fixtures. One of each kind serves the whole test run; a test that kills one makes its own.
+"""The servers as fixtures. One of each kind serves all tests of a process; a test that kills one makes its own.
 
 Knows: pytest, and what to install when a server is missing. Must not know: who uses the fixtures.
 """
@@ -21,19 +21,6 @@ from .rabbit import RabbitServer, script
 from .redis import RedisServer
 
 S = TypeVar("S", bound=Server)
-
-
-# Several processes may run the tests at once, each with servers of its own. RabbitMQ is too heavy for that:
-# whatever uses the one for all tests runs in one process.
-RABBIT = pytest.mark.xdist_group("rabbit")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before pytest-xdist looks for groups."""
-    for item in items:
-        if "rabbit_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(RABBIT)
 
 
 def need(*, present: bool, install: str) -> None:

@@ -1,8 +1,10 @@
 """Free ports on loopback.
 
-Knows: which ports the kernel gives to outgoing connections. Must not know: what will listen.
+Knows: which ports the kernel gives to outgoing connections, and how pytest-xdist numbers its processes. Must not know:
+what will listen.
 """
 
+import os
 import random
 import socket
 
@@ -11,11 +13,16 @@ HOST = "127.0.0.1"
 # Below the range from which Linux takes ports for outgoing connections: a server that is down for a moment
 # finds its port free when it comes back.
 FIRST, LAST = 20_000, 29_999
+# Each of the processes that run the tests together has ports of its own: between finding a port free and listening on
+# it, another one must not find it, too.
+SHARE = 1_000
 
 
 def free_port() -> int:
     """A port on loopback that nobody listens on; by chance, for test runs on one machine know nothing of each other."""
-    for port in random.sample(range(FIRST, LAST), 200):
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST + number * SHARE % (LAST + 1 - FIRST)
+    for port in random.sample(range(first, first + SHARE), 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -23,4 +30,4 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"no free port between {FIRST} and {LAST}")
+    raise RuntimeError(f"no free port between {first} and {first + SHARE}")

@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 import redis
 from attrs import evolve, frozen
-from servers.fixtures import RABBIT
 from servers.proxy import TcpProxy
 
 from noria.actors.aws import AwsConfig
@@ -182,13 +181,7 @@ OURS = {
 
 def pytest_generate_tests(metafunc):
     if "driver_name" in metafunc.fixturenames:
-        names = metafunc.config.getoption("--driver") or OURS
-        metafunc.parametrize("driver_name", [parameter(name) for name in names])
-
-
-def parameter(name):
-    """One that names no fixture, so nobody sees what it needs."""
-    return pytest.param(name, marks=RABBIT if name.startswith("amqp") else ())
+        metafunc.parametrize("driver_name", metafunc.config.getoption("--driver") or OURS)
 
 
 def from_elsewhere(name: str) -> Backend:
