@@ -6,7 +6,7 @@
 Imports nothing of noria's other packages.
 """
 
-from .changes import Change, Create, Delete, Update, differences
+from .changes import Change, Create, Delete, Update, affected, differences
 from .entry import Entry
 from .errors import ConfigurationError, EntryNotFound, NoriaError, VersionNotFound
 from .events import Bus, Event
@@ -41,6 +41,7 @@ __all__ = [
     "Update",
     "Version",
     "VersionNotFound",
+    "affected",
     "between",
     "differences",
     "load",

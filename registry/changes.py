@@ -5,7 +5,7 @@ Knows: entries as plain data, and how they become nodes. Does not know: kinds, f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ from .raw import RawEntry
 from .wording import quote
 
 if TYPE_CHECKING:
+    from .entry import Entry
     from .registry import Registry
 
 #: Stands for a file where an entry came from a change instead.
@@ -80,6 +81,35 @@ def differences(before: Registry, after: Registry) -> tuple[Change, ...]:
         elif (was.data, was.meta) != (entry.data, entry.meta):
             changes.append(Update(entry.id, entry.data, entry.meta))
     return tuple(changes)
+
+
+def affected(before: Registry, after: Registry, also: Iterable[EntryID] = ()) -> frozenset[EntryID]:
+    """What is not the same in both: entries that came, went or changed, and all that need them, directly or not.
+
+    An entry has changed when it is of another kind, means something else or depends on others; where it stands in a
+    file, and its `meta`, do not count. `also` are entries that count as changed.
+    """
+    changed = {id_ for id_ in _ids(before) | _ids(after) if _has_changed(before.get(id_), after.get(id_))}
+    waiting = [*changed, *also]
+    reached: set[EntryID] = set()
+    while waiting:
+        target = waiting.pop()
+        if target not in reached:
+            reached.add(target)
+            for registry in (before, after):
+                if target in registry:
+                    waiting.extend(registry.dependents(target))
+    return frozenset(reached)
+
+
+def _ids(registry: Registry) -> set[EntryID]:
+    return {entry.id for entry in registry}
+
+
+def _has_changed(was: Entry | None, is_: Entry | None) -> bool:
+    if was is is_ or was is None or is_ is None:
+        return was is not is_
+    return (was.kind, was.config, was.dependencies) != (is_.kind, is_.config, is_.dependencies)
 
 
 def place_of(number: int) -> Source:
