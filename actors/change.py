@@ -121,7 +121,7 @@ class Changing:
             install(new)
             return
         new.load_functions()
-        children = new.children(self._runtime)
+        children = new.affected_children(self._runtime)
         try:
             Transition(supervision, old, new, children=children, install=install).run(timeout)
         except SupervisorStopping as error:

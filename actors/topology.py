@@ -4,7 +4,7 @@ Knows: how the pieces are put together. Must not know: when they start, how they
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -145,12 +145,19 @@ class Topology:
         )
 
     def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
-        """The specification of every service that is affected, with what it requires."""
+        """The specification of every service, with what it requires; consumers have new bindings."""
+        return self._children(runtime, self.registry)
+
+    def affected_children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
+        """Those of the services that are affected."""
+        return self._children(runtime, [entry for entry in self.registry if entry.id in self.affected])
+
+    def _children(self, runtime: "Runtime", entries: Iterable[Entry]) -> tuple[ChildSpec, ...]:
         services = {entry.id: entry for entry in self.registry if isinstance(entry.config, ServiceConfig)}
         return tuple(
             self._child(entry, tuple(self._services_below(entry, services)), runtime)
-            for entry in services.values()
-            if entry.id in self.affected
+            for entry in entries
+            if entry.id in services
         )
 
     def _services_below(self, entry: Entry, services: dict[EntryID, Entry]) -> Iterator[EntryID]:

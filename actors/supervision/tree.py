@@ -29,7 +29,7 @@ from .errors import (
 from .events import SupervisorFailed, log_event
 from .mailbox import Clock
 from .messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
-from .restart import Intensity, Random, RestartWindow, Strategy
+from .restart import Intensity, Random, RestartWindow, Strategy, needed_by
 from .supervised import Lifeline
 from .supervisor import Supervisor
 
@@ -206,16 +206,19 @@ class Supervision:
         self._ask(AddChild(spec), timeout)
 
     def wait_running(self, child_ids: Iterable[str], timeout: float | None = 10.0) -> None:
-        """Wait until these children of the root run, or have ended well; None: as long as it takes.
+        """Wait until these children of the root, and what they require, run or have ended well; None: for ever.
 
         Raises `StartFailed`, which names all that gave up and why; `StartTimeout`, `ChildUnknown`.
         """
-        children = [self._root.siblings[child_id] for child_id in child_ids]
+        requires = {name: spec.requires for name, spec in self.specs.items()}
+        children = [self._root.siblings[name] for name in needed_by(child_ids, requires)]
 
         def settled() -> bool:
-            return self._ended or all(
-                child.record.gave_up or child.state in {State.RUNNING, State.EXITED} for child in children
-            )
+            records = [child.record for child in children]
+            if any(record.gave_up for record in records):
+                # So that all that is wrong is told at once; what requires it will never start.
+                return not any(record.state is State.STARTING for record in records)
+            return self._ended or all(record.state in {State.RUNNING, State.EXITED} for record in records)
 
         if not self._wait(settled, timeout, *children):
             raise StartTimeout(timeout or 0.0, self._not_running())
