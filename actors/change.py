@@ -14,7 +14,14 @@ from attrs import define
 
 from ..registry import Change, Create, Delete, Registry, Update, Version, differences
 from ..security import current_context
-from .errors import ChangeFailed, ChangeFromHandler, ChangeInProgress, ChangeWouldLose, NotRunning
+from .errors import (
+    ChangeFailed,
+    ChangeFromHandler,
+    ChangeInProgress,
+    ChangeOutdated,
+    ChangeWouldLose,
+    NotRunning,
+)
 from .events import ApplicationChanged
 from .handle import HandlerContext
 from .lifecycle import ServiceConfig
@@ -59,10 +66,13 @@ class Changing:
         with self._lock:
             yield
 
-    def apply(self, changes: Iterable[Change], timeout: float | None) -> Version:
+    def apply(self, changes: Iterable[Change], timeout: float | None, since: int | None) -> Version:
         """Make the next version. See `Runtime.apply`."""
         wanted = tuple(changes)
         with self._alone():
+            current = self._runtime.history.current.number
+            if since is not None and since != current:
+                raise ChangeOutdated(since, current)
             registry = self._seat.topology.registry.apply(wanted)
             return self._change_to(registry, timeout, lambda: self._runtime.history.add(registry, wanted))
 

@@ -30,6 +30,7 @@ are raised. Must not know: who raises them.
     │  ├─ StopIncomplete            .report .unfinished
     │  ├─ NotIdle                   .seconds .waiting
     │  ├─ ChangeInProgress          retryable
+    │  ├─ ChangeOutdated            .since .current
     │  ├─ ChangeFromHandler         .consumer
     │  ├─ ChangeWouldLose           .messages
     │  └─ ChangeFailed              .is_undone
@@ -364,6 +365,22 @@ class ChangeInProgress(ActorsError):
 
     def __init__(self) -> None:
         super().__init__("another change of this application is under way; try again when it is done")
+
+
+class ChangeOutdated(ActorsError):
+    """The application is not as it was when somebody looked at it to change it; nothing has changed.
+
+    Attributes:
+        since: the version they had seen.
+        current: the version that holds.
+    """
+
+    def __init__(self, since: int, current: int) -> None:
+        self.since = since
+        self.current = current
+        super().__init__(
+            f"the change was made for version {since}, and version {current} holds now: look again"
+        )
 
 
 class ChangeFromHandler(ActorsError):

@@ -239,7 +239,9 @@ class Runtime:
 
     # ---- change --------------------------------------------------------------------------------------
 
-    def apply(self, changes: Iterable[Change], timeout: float | None = None) -> Version:
+    def apply(
+        self, changes: Iterable[Change], timeout: float | None = None, *, since: int | None = None
+    ) -> Version:
         """Change what is declared, and what runs with it, all of it or nothing; return the new version.
 
         Services that the changes touch stop, dependents first, and start again as they are to be; everything else runs
@@ -249,6 +251,7 @@ class Runtime:
         Args:
             changes: what is to be created, updated and deleted.
             timeout: seconds to wait for what starts; None: as long as its restart policies keep trying.
+            since: the version that the changes were made for; None: whichever holds.
 
         Raises:
             ConfigurationError: with everything that is wrong with the changes; nothing has changed.
@@ -256,12 +259,13 @@ class Runtime:
             AccessDenied: the principal may not; nothing has changed.
             ChangeWouldLose: messages that are only in memory would be gone; nothing has changed.
             ChangeFailed: something did not start; what ran before runs again, unless `.is_undone` is false.
+            ChangeOutdated: another version than `since` holds; nothing has changed.
             ChangeFromHandler: the handler that asks for it would be stopped by it; nothing has changed.
             ChangeInProgress: somebody else is changing it; retryable.
             NotRunning: somebody stops the runtime meanwhile; nothing has changed.
         """
         self._require_allowed("registry.apply")
-        return self._changing.apply(changes, timeout)
+        return self._changing.apply(changes, timeout, since)
 
     def apply_version(self, number: int, timeout: float | None = None) -> Version:
         """Go back, or forward, to a version of `history`; the action is `registry.apply_version`.

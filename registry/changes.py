@@ -50,11 +50,15 @@ class Create:
 
 @attrs.frozen
 class Update:
-    """Declare an entry anew: `data` and `meta` take the place of what it had, as a whole. Its kind stays."""
+    """Declare an entry anew: `data` and `meta` take the place of what it had, as a whole.
+
+    Its kind stays; `kind` may say which it is.
+    """
 
     id: EntryID = attrs.field(converter=_entry_id)
     data: Mapping[str, Any] = attrs.field(factory=dict)
     meta: Mapping[str, Any] = attrs.field(factory=dict)
+    kind: str | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen

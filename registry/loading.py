@@ -157,6 +157,9 @@ class Loading:
             self.refuse(number, change, f"there is no such entry{hint}")
         elif isinstance(change, Delete):
             del self.drafts[change.id]
+        elif change.kind is not None and change.kind != there.raw.kind.value:
+            was = there.raw.kind.value
+            self.refuse(number, change, f"a {was} stays one: to change its kind, delete it and create it")
         else:
             self.declare(number, change, there.raw.kind.value)
 

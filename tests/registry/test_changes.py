@@ -133,6 +133,12 @@ def test_the_environment_is_looked_at_and_never_shown(loaded):
             ["<change>:2:1: app:clerk: changed twice; first at <change>:1:1"],
         ),
         (
+            [Update("app:clerk", {}, kind="queue.queue")],
+            [
+                "<change>:1:1: app:clerk: a queue.consumer stays one: to change its kind, delete it and create it"
+            ],
+        ),
+        (
             [Create("app:x", "queue.cue")],
             [
                 (
