@@ -6,7 +6,8 @@ not know: actors, handlers, policies.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 from ..registry import Bus, Entry, EntryID, Registry, read_options
 from .codecs import CODECS
@@ -14,21 +15,29 @@ from .driver import Driver, DriverConfig
 from .entries import QueueConfig, backend_name
 from .queue import DeadLetter, Queue, QueueSettings
 
+NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 
-def drivers_of(registry: Registry) -> dict[EntryID, Driver]:
-    """Every driver that is declared, connected to nothing."""
+
+def drivers_of(registry: Registry, kept: Mapping[EntryID, Driver] = NOTHING) -> dict[EntryID, Driver]:
+    """Every driver that is declared; those that are not kept are new, and connected to nothing."""
     return {
-        entry.id: entry.config.driver.from_entry(entry, registry)
+        entry.id: kept.get(entry.id) or entry.config.driver.from_entry(entry, registry)
         for entry in registry
         if isinstance(entry.config, DriverConfig)
     }
 
 
-def queues_of(registry: Registry, drivers: Mapping[EntryID, Driver], bus: Bus) -> dict[str, Queue]:
-    """Every queue that is declared, with its dead-letter queue; none is open."""
+def queues_of(
+    registry: Registry, drivers: Mapping[EntryID, Driver], bus: Bus, kept: Mapping[str, Queue] = NOTHING
+) -> dict[str, Queue]:
+    """Every queue that is declared, with its dead-letter queue; those that are not kept are new, and not open."""
     entries = [entry for entry in registry if entry.kind == "queue.queue"]
-    queues = {str(entry.id): _queue(entry, registry, drivers, bus) for entry in entries}
+    queues = {
+        str(entry.id): kept.get(str(entry.id)) or _queue(entry, registry, drivers, bus) for entry in entries
+    }
     for entry in entries:
+        if str(entry.id) in kept:
+            continue
         config: QueueConfig = entry.config
         if config.dead_letter is not None:
             target = queues[str(config.dead_letter.queue)]

@@ -28,7 +28,12 @@ are raised. Must not know: who raises them.
     │  ├─ WorkersUnfinished         .consumer .workers .messages
     │  ├─ StopFromHandler           a handler cannot wait for itself
     │  ├─ StopIncomplete            .report .unfinished
-    │  └─ NotIdle                   .seconds .waiting
+    │  ├─ NotIdle                   .seconds .waiting
+    │  ├─ ChangeInProgress          retryable
+    │  ├─ ChangeOutdated            .since .current
+    │  ├─ ChangeFromHandler         .consumer
+    │  ├─ ChangeWouldLose           .messages
+    │  └─ ChangeFailed              .is_undone
     ├─ Reject                       a handler's wish: dead-letter this message now
     └─ Retry                        a handler's wish: deliver this message again after .delay
 """
@@ -351,6 +356,77 @@ class NotIdle(ActorsError):
         )
         failed = "".join(f"; {service} gave up: {error}" for service, error in self.gave_up.items())
         super().__init__(f"not idle after {seconds:.3g} s ({where or 'a handler is still running'}){failed}")
+
+
+class ChangeInProgress(ActorsError):
+    """Somebody else is changing the application just now."""
+
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("another change of this application is under way; try again when it is done")
+
+
+class ChangeOutdated(ActorsError):
+    """The application is not as it was when somebody looked at it to change it; nothing has changed.
+
+    Attributes:
+        since: the version they had seen.
+        current: the version that holds.
+    """
+
+    def __init__(self, since: int, current: int) -> None:
+        self.since = since
+        self.current = current
+        super().__init__(
+            f"the change was made for version {since}, and version {current} holds now: look again"
+        )
+
+
+class ChangeFromHandler(ActorsError):
+    """A handler asked for a change that would restart its own consumer, and so wait for that handler."""
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = consumer
+        super().__init__(
+            f"the change would restart {consumer}, whose handler asks for it, and cannot wait for its own end:"
+            " let another consumer's handler, or the program, apply it"
+        )
+
+
+class ChangeWouldLose(ActorsError):
+    """The change would drop messages that are in this process only; nothing has changed.
+
+    Attributes:
+        messages: how many there are, by the ID of their queue; None where nobody can tell.
+    """
+
+    def __init__(self, messages: Mapping[str, int | None]) -> None:
+        self.messages = dict(messages)
+        where = ", ".join(
+            f"{queue}: {'unknown' if count is None else count}" for queue, count in self.messages.items()
+        )
+        super().__init__(
+            f"the change would lose messages that are only in memory ({where}): let them be handled first"
+        )
+
+
+class ChangeFailed(ActorsError):
+    """What was to start after a change did not; `__cause__` says why.
+
+    Attributes:
+        is_undone: what ran before runs again. False where that would have lost messages that had been accepted
+            meanwhile: then the change holds, and its supervisor goes on trying.
+    """
+
+    def __init__(self, error: Exception, *, is_undone: bool = True) -> None:
+        self.is_undone = is_undone
+        what = (
+            "what ran before runs again"
+            if is_undone
+            else "it holds all the same, for messages came meanwhile"
+        )
+        super().__init__(f"the change failed, and {what}: {error}")
 
 
 REJECTED: Final = "rejected by the handler"

@@ -63,6 +63,25 @@ class WorkerStuck(Event):
 
 
 @frozen(kw_only=True)
+class ApplicationChanged(Event):
+    """The application was changed while it was loaded, or went to another version of itself.
+
+    Attributes:
+        version: the number of the version that holds now.
+        created: entries that were not there before.
+        updated: entries that are declared otherwise now.
+        deleted: entries that are gone.
+        restarted: services that were stopped for it and run again.
+    """
+
+    version: int
+    created: tuple[str, ...]
+    updated: tuple[str, ...]
+    deleted: tuple[str, ...]
+    restarted: tuple[str, ...]
+
+
+@frozen(kw_only=True)
 class ConsumerDrained(Event):
     """A consumer has stopped: what became of the messages it held when it was told to.
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 class Isolation(Protocol):
     """How a function that runs elsewhere than in the thread that calls it handles messages, and is stopped."""
 
+    def wait_ready(self) -> None:
+        """Return when the function is loaded there. To be called once, before anything else.
+
+        Raises:
+            FunctionBroken: it cannot be loaded.
+        """
+
     def handle(self, body: Any) -> None:
         """Handle a message in the current context. What the function returns stays where it is."""
 
@@ -25,6 +32,10 @@ class Isolation(Protocol):
 
     def kill(self, context: "HandlerContext") -> None:
         """End what runs in this context, whatever it does."""
+
+
+def _hold_nothing() -> None:
+    """What a function does to close that holds nothing."""
 
 
 @frozen(kw_only=True)
@@ -37,6 +48,7 @@ class Function:
         is_async: it was written with `async def`, and runs in the caller's thread.
         consume: the same function as a consumer calls it, where more than an exception makes it fail; None: `call`.
         isolation: for a function that does not run in the caller's thread.
+        close: releases what it holds, once nobody will call it any more; what still runs goes on.
     """
 
     id: EntryID
@@ -44,3 +56,4 @@ class Function:
     is_async: bool = False
     consume: Callable[[Any], object] | None = None
     isolation: Isolation | None = None
+    close: Callable[[], None] = _hold_nothing

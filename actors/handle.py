@@ -134,23 +134,23 @@ class HandlerContext(CallContext):
     Attributes:
         runtime: what the handler's `publish` and `call` go through.
         delivery: what is being handled; None in a function that was called directly.
-        queue: where it came from.
+        binding: the consumer's for whom it runs; None likewise.
         since: monotonic seconds; infinity while it waits for a worker process, for its time has not begun.
         is_overdue: its time was up, and its message nacked, before it ended.
     """
 
-    __slots__ = ("delivery", "is_overdue", "queue", "runtime", "since")
+    __slots__ = ("binding", "delivery", "is_overdue", "runtime", "since")
 
     runtime: "Runtime | None"
     delivery: Delivery | None
-    queue: Queue | None
+    binding: Binding | None
     since: float
     is_overdue: bool
 
     def current_message(self) -> CurrentMessage | None:
         """The message as its handler sees it: made when it is asked for, which most handlers never do."""
-        if self.message is None and self.delivery is not None and self.queue is not None:
-            self.message = CurrentMessage(self.delivery, self.queue)
+        if self.message is None and self.delivery is not None and self.binding is not None:
+            self.message = CurrentMessage(self.delivery, self.binding.queue)
         return self.message if isinstance(self.message, CurrentMessage) else None
 
 
@@ -224,7 +224,7 @@ class Handling:
             context.deadline = now + binding.timeout
         context.runtime = binding.runtime
         context.delivery = delivery
-        context.queue = binding.queue
+        context.binding = binding
         context.since = now
         context.is_overdue = False
         return context

@@ -31,6 +31,20 @@ LONGEST_STEP = 0.05
 HEADER_TYPES = (str, int, float, bool, type(None))
 
 
+class QueueRetired(Exception):
+    """The application was changed, and this queue is not the one any more that its ID stands for.
+
+    Attributes:
+        accepted: how many messages of the batch, from the first, are safe.
+        sent: their IDs.
+    """
+
+    def __init__(self, accepted: int) -> None:
+        super().__init__(accepted)
+        self.accepted = accepted
+        self.sent: list[str] = []
+
+
 @frozen(kw_only=True)
 class DeadLetter:
     """Where messages go that fail for good, and after how many attempts (0: only when rejected)."""
@@ -72,6 +86,7 @@ class Queue:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._is_open = False
+        self._is_condemned = self._is_retired = False
         self.is_declared = False
         self._published = 0
         self._moved_in = 0
@@ -93,6 +108,23 @@ class Queue:
         """Make publishers wait until the queue is opened again."""
         with self._lock:
             self._is_open = False
+
+    def condemn(self) -> None:
+        """Whoever stores a message from now on is not told that it is accepted: soon nobody will look for it here.
+
+        Only for a closed queue. Who counts the messages after this has counted all that were accepted.
+        """
+        self._is_condemned = True
+
+    def retire(self) -> None:
+        """Another queue has taken its place, or none: publishers that wait here look for it."""
+        with self._lock:
+            self._is_retired = True
+            self._changed.notify_all()
+
+    def reinstate(self) -> None:
+        """It was not to be replaced after all."""
+        self._is_condemned = self._is_retired = False
 
     def expect_moved(self) -> None:
         """A message is about to come from another queue: whoever looks for idleness must see it somewhere."""
@@ -135,6 +167,7 @@ class Queue:
             BodyRefused: a body or header cannot be sent; nothing was published.
             QueueFull: no room in time; `.accepted` of the messages, from the first, were stored.
             QueueUnavailable: the queue did not come up in time; `.accepted` likewise.
+            QueueRetired: the application was changed meanwhile; `.sent` are the IDs of what is safe.
         """
         limit = self._settings.publish_timeout if timeout is None else timeout
         if not limit >= 0:
@@ -144,6 +177,10 @@ class Queue:
             self._store(messages, limit, is_cancelled)
         except (QueueFull, QueueUnavailable) as error:
             self._count_published(error.accepted)
+            raise
+        except QueueRetired as error:
+            self._count_published(error.accepted)
+            error.sent = [message.id for message in messages[: error.accepted]]
             raise
         self._count_published(len(messages))
         return [message.id for message in messages]
@@ -161,8 +198,8 @@ class Queue:
             remaining = max(0.0, deadline - time.monotonic())
             wait = remaining if is_cancelled is None else min(remaining, LONGEST_STEP)
             try:
-                self._await_open(wait)
-                return self.driver.publish(self.name, messages[accepted:], wait)
+                self._await_open(wait, accepted)
+                self.driver.publish(self.name, messages[accepted:], wait)
             except (QueueFull, DriverUnavailable) as error:
                 accepted += error.accepted
                 is_over = time.monotonic() >= deadline or (is_cancelled is not None and is_cancelled())
@@ -172,16 +209,23 @@ class Queue:
                     raise QueueUnavailable(str(self.id), accepted=accepted, timeout=timeout) from error
                 if isinstance(error, DriverUnavailable):
                     self._await_change(wait)
+            else:
+                if self._is_condemned:
+                    raise QueueRetired(accepted)
+                return
 
     def _await_change(self, longest: float) -> None:
         """The driver may be gone a moment before its actor has closed this queue: do not ask it again and again."""
         with self._lock:
             self._changed.wait(min(longest, LONGEST_STEP))
 
-    def _await_open(self, timeout: float) -> None:
+    def _await_open(self, timeout: float, accepted: int) -> None:
         if not self._is_open:
             with self._lock:
-                if not self._changed.wait_for(lambda: self._is_open, min(timeout, LONGEST_WAIT)):
+                self._changed.wait_for(lambda: self._is_open or self._is_retired, min(timeout, LONGEST_WAIT))
+                if self._is_retired:
+                    raise QueueRetired(accepted)
+                if not self._is_open:
                     raise DriverUnavailable(self.driver.name)
 
     def _messages(self, bodies: Iterable[Any], headers: Headers) -> list[Message]:

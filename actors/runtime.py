@@ -4,27 +4,34 @@ Knows: the order of those four, and the door through which a program publishes, 
 anything is supervised or handled.
 """
 
-import asyncio
-import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from .. import registry as registry_package
-from ..registry import Bus, EntryID, Kind, Kinds, Registry
+from ..registry import (
+    Bus,
+    Change,
+    EntryID,
+    History,
+    Kind,
+    Kinds,
+    Registry,
+    Version,
+)
 from ..registry.wording import nearest
 from ..security import KINDS as SECURITY_KINDS
-from ..security import CallContext, Guard, Principal, Scope, current_context
+from ..security import CallContext, Guard, Policies, TokenStore, current_context
 from ..security.context import enter, leave
 from . import entries
+from .calling import call, context_for_call, new_context
+from .change import Changing, Seat
 from .drain_report import DrainReport
 from .errors import (
     ConsumerNotFound,
-    DriverUnavailable,
     FunctionNotFound,
     NotIdle,
     NotRunning,
@@ -35,9 +42,11 @@ from .errors import (
 from .events import ConsumerDrained
 from .function import Function
 from .handle import HandlerContext
-from .queue import Queue
+from .idleness import Look
+from .queue import Queue, QueueRetired
 from .settings import Settings
-from .supervision import Supervision, supervise
+from .stores import MemoryStore
+from .supervision import supervise
 from .supervision.errors import StopTimeout, SupervisorStopping
 from .topology import Topology
 
@@ -61,29 +70,43 @@ class Runtime:
             runtime.wait_idle(timeout=10)
 
     Attributes:
-        registry: what is declared.
         settings: `.noria.yaml`.
         bus: every event of this runtime; `bus.subscribe(sink)`.
         guard: every authorisation of this runtime; `guard.audit(hook)`.
-        policies: every policy that is declared, compiled.
-        stores: every store that is declared, by its ID; what is in them lives as long as the runtime.
-        token_stores: every token store that is declared, by its ID.
+        history: the versions of the registry.
     """
 
     def __init__(
         self, registry: Registry, settings: Settings | None = None, *, consuming: bool = True
     ) -> None:
-        self.registry = registry
         self.settings = settings or Settings()
         self.bus = Bus()
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
-        self._topology = Topology(registry, self.guard, self.bus, consuming=consuming)
-        self.policies = self._topology.policies
-        self.stores = self._topology.stores
-        self.token_stores = self._topology.token_stores
-        self._supervision: Supervision | None = None
+        self.history = History(registry)
+        self._seat = Seat(Topology(registry, self.guard, self.bus, consuming=consuming))
+        self._changing = Changing(self, self._seat)
         self._is_stopping = False
-        self._changing = threading.RLock()
+        self._lock = threading.RLock()
+
+    @property
+    def registry(self) -> Registry:
+        """What is declared, as of now."""
+        return self._seat.topology.registry
+
+    @property
+    def policies(self) -> Policies:
+        """Every policy that is declared, compiled."""
+        return self._seat.topology.policies
+
+    @property
+    def stores(self) -> Mapping[str, MemoryStore]:
+        """Every store that is declared, by its ID; what is in them lives as long as they are declared."""
+        return self._seat.topology.stores
+
+    @property
+    def token_stores(self) -> Mapping[str, TokenStore]:
+        """Every token store that is declared, by its ID."""
+        return self._seat.topology.token_stores
 
     @classmethod
     def load(  # noqa: PLR0913  (every one of them is optional)
@@ -133,18 +156,18 @@ class Runtime:
             StartTimeout: the time was up; what had started was stopped again.
             NotRunning: somebody stops the runtime meanwhile.
         """
-        with self._changing:
+        with self._changing.excluded(), self._lock:
             if self._is_stopping:
                 raise NotRunning(is_stopping=True)
-            if self._supervision is not None:
+            if self._seat.supervision is not None:
                 return
             try:
-                self._topology.load_functions()
+                self._seat.topology.load_functions()
             except BaseException:
-                self._topology.close()
+                self._seat.topology.close()
                 raise
-            supervision = self._supervision = supervise(
-                self._topology.children(self), bus=self.bus, name="runtime"
+            supervision = self._seat.supervision = supervise(
+                self._seat.topology.children(self), bus=self.bus, name="runtime"
             )
         try:
             supervision.wait_started(timeout)
@@ -177,8 +200,8 @@ class Runtime:
         if isinstance(context, HandlerContext) and context.runtime is self:
             raise StopFromHandler
         limit = self.settings.shutdown.timeout if timeout is None else timeout
-        with self._changing:
-            supervision = self._supervision
+        with self._lock:
+            supervision = self._seat.supervision
             self._is_stopping = supervision is not None
         if supervision is None:
             return DrainReport.of((), 0.0)
@@ -192,10 +215,10 @@ class Runtime:
             left = error.unfinished
         finally:
             unsubscribe()
-            with self._changing:
-                if self._supervision is supervision:
-                    self._supervision, self._is_stopping = None, False
-                    self._topology.close()
+            with self._lock:
+                if self._seat.supervision is supervision:
+                    self._seat.supervision, self._is_stopping = None, False
+                    self._seat.topology.close()
         report = DrainReport.of(drains, time.monotonic() - began)
         unfinished = tuple(dict.fromkeys((*report.unfinished, *left)))
         if unfinished or report.abandoned:
@@ -212,7 +235,51 @@ class Runtime:
     @property
     def is_running(self) -> bool:
         """Started, and nobody has asked it to stop."""
-        return self._supervision is not None and not self._is_stopping
+        return self._seat.supervision is not None and not self._is_stopping
+
+    # ---- change --------------------------------------------------------------------------------------
+
+    def apply(
+        self, changes: Iterable[Change], timeout: float | None = None, *, since: int | None = None
+    ) -> Version:
+        """Change what is declared, and what runs with it, all of it or nothing; return the new version.
+
+        Services that the changes touch stop, dependents first, and start again as they are to be; everything else runs
+        on. No message is lost, not even in memory: see docs/changes.md. Called where a handler runs, it needs a policy
+        that allows `registry.apply`, also in normal mode: who may declare functions may do everything.
+
+        Args:
+            changes: what is to be created, updated and deleted.
+            timeout: seconds to wait for what starts; None: as long as its restart policies keep trying.
+            since: the version that the changes were made for; None: whichever holds.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with the changes; nothing has changed.
+            FunctionBroken: a handler cannot be loaded; nothing has changed.
+            AccessDenied: the principal may not; nothing has changed.
+            ChangeWouldLose: messages that are only in memory would be gone; nothing has changed.
+            ChangeFailed: something did not start; what ran before runs again, unless `.is_undone` is false.
+            ChangeOutdated: another version than `since` holds; nothing has changed.
+            ChangeFromHandler: the handler that asks for it would be stopped by it; nothing has changed.
+            ChangeInProgress: somebody else is changing it; retryable.
+            NotRunning: somebody stops the runtime meanwhile; nothing has changed.
+        """
+        self._require_allowed("registry.apply")
+        return self._changing.apply(changes, timeout, since)
+
+    def apply_version(self, number: int, timeout: float | None = None) -> Version:
+        """Go back, or forward, to a version of `history`; the action is `registry.apply_version`.
+
+        Raises:
+            VersionNotFound: there is none of this number, or it was forgotten; and all that `apply` raises.
+        """
+        self._require_allowed("registry.apply_version")
+        return self._changing.go_to(number, timeout)
+
+    def _require_allowed(self, action: str) -> None:
+        context = current_context()
+        if context is not None:
+            self.guard.require(context.principal, context.scope, action, "")
 
     # ---- use -----------------------------------------------------------------------------------------
 
@@ -253,12 +320,13 @@ class Runtime:
 
         A QueueFull error says in `.accepted` how many of them, from the first, were taken.
         """
-        return self._publish(queue, bodies, headers, timeout)
+        batch: Any = bodies if isinstance(bodies, Sequence | Mapping) else list(bodies)
+        return self._publish(queue, batch, headers, timeout)
 
     def _publish(
         self,
         queue: str | EntryID,
-        bodies: Iterable[Any],
+        bodies: Sequence[Any],
         headers: Mapping[str, Any] | None,
         timeout: float | None,
     ) -> list[str]:
@@ -269,11 +337,21 @@ class Runtime:
             self.guard.require(context.principal, context.scope, "queue.publish.queue", wanted)
         self._require_running(context)
         is_cancelled = context.cancelled.is_set if context is not None else None
-        return self._queue(wanted).publish(bodies, headers, timeout=timeout, is_cancelled=is_cancelled)
+        sent: list[str] = []
+        while True:
+            left = bodies[len(sent) :] if sent else bodies
+            try:
+                return sent + self._queue(wanted).publish(
+                    left, headers, timeout=timeout, is_cancelled=is_cancelled
+                )
+            except (
+                QueueRetired
+            ) as retired:  # the application was changed, and has another one of this ID by now
+                sent += retired.sent
 
     def _require_running(self, caller: CallContext | None) -> None:
         """While it stops, only handlers that still run may go on."""
-        if self._supervision is None or (self._is_stopping and caller is None):
+        if self._seat.supervision is None or (self._is_stopping and caller is None):
             raise NotRunning(is_stopping=self._is_stopping)
 
     def call(self, function: str | EntryID, *arguments: Any) -> Any:
@@ -303,12 +381,12 @@ class Runtime:
         found = self._function(str(function))
         if caller is not None:
             self.guard.require(caller.principal, caller.scope, "funcs.call", str(found.id))
-        context = self._context_for_call(caller)
+        context = context_for_call(self, caller)
 
         def run(*arguments: Any) -> Any:
             token = enter(context)
             try:
-                return _call(found, arguments)
+                return call(found, arguments)
             finally:
                 leave(token)
 
@@ -325,26 +403,11 @@ class Runtime:
         if entry is None or entry.kind != "queue.consumer":
             consumers = [str(each.id) for each in self.registry if each.kind == "queue.consumer"]
             raise ConsumerNotFound(str(consumer), nearest(str(consumer), consumers))
-        token = enter(self._new_context(*self._topology.identity(entry)))
+        token = enter(new_context(self, *self._seat.topology.identity(entry)))
         try:
             yield
         finally:
             leave(token)
-
-    def _context_for_call(self, caller: CallContext | None) -> HandlerContext:
-        if not isinstance(caller, HandlerContext):
-            return self._new_context(None, None)
-        context = caller.derive()
-        context.since, context.is_overdue = time.monotonic(), False
-        context.runtime = self
-        return context
-
-    def _new_context(self, principal: Principal | None, scope: Scope | None) -> HandlerContext:
-        context = HandlerContext(principal, scope, self.guard)
-        context.delivery = context.queue = None
-        context.since, context.is_overdue = time.monotonic(), False
-        context.runtime = self
-        return context
 
     # ---- looking -------------------------------------------------------------------------------------
 
@@ -377,62 +440,35 @@ class Runtime:
         began = asked = time.monotonic()
         deadline = None if timeout is None else began + timeout
         pause = threading.Event()
-        while not self._is_idle():
+        while not (look := Look(self._seat.topology)).is_idle():
             if not self.is_running:
                 raise NotRunning(is_stopping=self._is_stopping)
             now = time.monotonic()
-            if (deadline is not None and now >= deadline) or self._is_hopeless():
-                raise NotIdle(now - began, self._waiting(), self.failures)
+            if (deadline is not None and now >= deadline) or look.is_hopeless(self.failures):
+                raise NotIdle(now - began, look.waiting(), self.failures)
             # A backend that takes long to answer is not kept busy with the question.
             pause.wait(max(IDLE_CHECK, 5 * (now - asked)))
             asked = time.monotonic()
-
-    def _is_idle(self) -> bool:
-        # Queues are looked at one after the other; a message could slip from one that was not looked at yet to one
-        # that was. Then it arrived there in between, and that shows. Handlers come last: a message that is settled
-        # early leaves its queue while its handler goes on.
-        before = self._arrivals()
-        return not self._waiting() and not self._topology.is_handling() and self._arrivals() == before
-
-    def _arrivals(self) -> int:
-        return sum(queue.arrivals for queue in self._topology.queues.values())
-
-    def _waiting(self) -> dict[str, int | None]:
-        counts = {id_: self._message_count(id_) for id_ in sorted(self._topology.consumers)}
-        return {id_: count for id_, count in counts.items() if count != 0}
-
-    def _message_count(self, queue: str) -> int | None:
-        """None while the queue's driver is being restarted: whatever it holds, nobody can know now."""
-        try:
-            return self._topology.queues[queue].info().message_count
-        except DriverUnavailable:
-            return None
-
-    def _is_hopeless(self) -> bool:
-        """Whether everything that waits, waits for consumers that gave up."""
-        consumers, gave_up = self._topology.consumers, self.failures.keys()
-        waiting = self._waiting()
-        return bool(waiting) and all(gave_up >= set(consumers[queue]) for queue in waiting)
 
     def tree(self) -> dict[str, Any]:
         """Every actor as plain data: id, kind, state, details, restarts, since, figures and children.
 
         Asks nobody, so it answers at once whatever the actors do. Empty when the runtime does not run.
         """
-        supervision = self._supervision
+        supervision = self._seat.supervision
         return {} if supervision is None else dict(supervision.snapshot())
 
     @property
     def failures(self) -> dict[str, str]:
         """Services that gave up, each with its reason."""
-        supervision = self._supervision
+        supervision = self._seat.supervision
         return {} if supervision is None else {id_: str(error) for id_, error in supervision.failures.items()}
 
     def _queue(self, wanted: str) -> Queue:
-        return _lookup(self._topology.queues, wanted, QueueNotFound)
+        return _lookup(self._seat.topology.queues, wanted, QueueNotFound)
 
     def _function(self, wanted: str) -> Function:
-        return _lookup(self._topology.functions, wanted, FunctionNotFound)
+        return _lookup(self._seat.topology.functions, wanted, FunctionNotFound)
 
 
 def _lookup(
@@ -442,20 +478,3 @@ def _lookup(
     if found is None:
         raise missing(wanted, nearest(wanted, table))
     return found
-
-
-def _call(function: Function, arguments: tuple[Any, ...]) -> Any:
-    if not function.is_async:
-        return function.call(*arguments)
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(function.call(*arguments))
-    return _call_beside_running_loop(function, arguments)
-
-
-def _call_beside_running_loop(function: Function, arguments: tuple[Any, ...]) -> Any:
-    """An async function called from an async handler, which cannot await here: it gets a loop of its own."""
-    inherited = contextvars.copy_context()
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(inherited.run, asyncio.run, function.call(*arguments)).result()

@@ -4,24 +4,27 @@ Knows: how the pieces are put together. Must not know: when they start, how they
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pykka
+from attrs import field, frozen
 
 from ..registry import Bus, Entry, EntryID, Registry, read_options
 from ..security import Guard, Policies, Principal, Scope, token_stores_of
 from .access import drivers_of, queues_of
 from .consumer import Consumer
-from .driver import short_name
+from .driver import Driver, short_name
 from .entries import ConsumerConfig
 from .function import Function
 from .functions.lua.functions import LuaFunctions
 from .functions.python import PythonFunctions
 from .handle import Binding
+from .kept import Kept, reached_by
 from .lifecycle import Lifecycle, ServiceConfig
+from .queue import Queue
 from .services import DriverActor, Lease, QueueActor
-from .stores import stores_of
+from .stores import MemoryStoreConfig, stores_of
 from .supervision import ChildSpec
 from .supervision.restart import needed_by
 
@@ -32,72 +35,129 @@ if TYPE_CHECKING:
 STOP_MARGIN = 0.5
 
 
+@frozen
+class Loaders:
+    """What loads functions; the topologies of one runtime share it."""
+
+    python: PythonFunctions = field(factory=PythonFunctions)
+    lua: LuaFunctions = field(factory=LuaFunctions)
+
+
 class Topology:
     """Everything of one application that outlives its actors.
+
+    It is made for one registry and not changed. The one for the next registry takes over, from its `former`, every
+    object that means the same there; it is to take its place (`take_over`) or to be given up (`close`).
 
     Args:
         registry: what is declared.
         guard: authorises every call.
         bus: hears what happens.
         consuming: whether consumers start by themselves.
+        former: what there was before a change.
+
+    Attributes:
+        affected: the entries that are not as they were, and all that need them.
     """
 
-    def __init__(self, registry: Registry, guard: Guard, bus: Bus, *, consuming: bool = True) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        guard: Guard,
+        bus: Bus,
+        *,
+        consuming: bool = True,
+        former: "Topology | None" = None,
+    ) -> None:
         self.registry = registry
         self._consuming = consuming
         self.guard = guard
         self.bus = bus
+        self.affected = (
+            frozenset(entry.id for entry in registry)
+            if former is None
+            else reached_by(former.registry, registry)
+        )
+        kept = Kept(former, registry, self.affected)
         self.policies = Policies.from_registry(registry)
-        self.drivers = drivers_of(registry)
-        self.queues = queues_of(registry, self.drivers, bus)
-        self.stores = stores_of(registry)
+        self.drivers = drivers_of(registry, kept.drivers)
+        self.queues = queues_of(registry, self.drivers, bus, kept.queues)
+        self.stores = stores_of(registry, kept.stores)
         self.token_stores = token_stores_of(registry, self.stores, lambda: self.policies)
-        self._consumers = tuple(str(entry.id) for entry in registry if entry.kind == "queue.consumer")
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
         self.consumers: dict[str, list[str]] = defaultdict(list)
         starting = starts_by_itself(registry)
         for entry in registry:
             if consuming and entry.kind == "queue.consumer" and entry.id in starting:
                 self.consumers[str(entry.config.queue)].append(str(entry.id))
-        self._bindings: dict[str, Binding] = {}
-        self._leases: dict[EntryID, Lease] = defaultdict(Lease)
-        self.functions: dict[str, Function] = {}
-        self._python = PythonFunctions()
-        self._lua = LuaFunctions()
+        self.bindings = kept.bindings
+        self.leases: defaultdict[Driver | Queue, Lease] = defaultdict(Lease, kept.leases)
+        self.functions = kept.functions
+        self.loaders: Loaders = Loaders() if former is None else former.loaders
+
+    def changed(self, registry: Registry) -> "Topology":
+        """The one for the next registry."""
+        return Topology(registry, self.guard, self.bus, consuming=self._consuming, former=self)
 
     def load_functions(self) -> None:
-        """Import every handler; Lua is only read, its states are made when they are needed.
+        """Import every handler that is not there yet; Lua is only read, its states are made when they are needed.
 
         Raises:
             FunctionBroken: one of them cannot be loaded.
         """
-        for entry in self.registry:
-            if entry.kind == "function.python":
-                self.functions[str(entry.id)] = self._python.load(entry)
-            elif entry.kind == "function.lua":
-                self.functions[str(entry.id)] = self._lua.load(entry, self.registry)
-        self._python.wait_ready()
+        made = [self._load(entry) for entry in self.registry if str(entry.id) not in self.functions]
+        for function in made:
+            if function is not None and function.isolation is not None:
+                function.isolation.wait_ready()
 
-    def close(self) -> None:
-        """Forget the functions and their modules."""
-        self.functions.clear()
-        self._python.close()
-        self._lua.close()
+    def _load(self, entry: Entry) -> Function | None:
+        if entry.kind == "function.python":
+            function = self.loaders.python.load(entry)
+        elif entry.kind == "function.lua":
+            function = self.loaders.lua.load(entry, self.registry)
+        else:
+            return None
+        self.functions[str(entry.id)] = function
+        return function
+
+    def take_over(self) -> None:
+        """Its time has come: give the stores that it kept their new bounds."""
+        for id_, store in self.stores.items():
+            config: MemoryStoreConfig = self.registry[id_].config
+            store.set_bounds(config.largest, config.seconds_between_cleanups)
+
+    def close(self, successor: "Topology | None" = None) -> None:
+        """Forget the functions and their modules, but for those that another topology goes on with."""
+        left = [] if successor is None else [*successor.functions.values()]
+        for function in self.functions.values():
+            if not any(function is other for other in left):
+                function.close()
+        self.functions = {}
+        if successor is None:
+            self.loaders.lua.close()
 
     def is_handling(self) -> bool:
         """Whether some handler runs, also one whose message has been settled already."""
         return any(
             handling.current is not None
-            for binding in tuple(self._bindings.values())
+            for binding in tuple(self.bindings.values())
             for handling in tuple(binding.handlings.values())
         )
 
     def children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
-        """The specification of every service, with what it requires."""
+        """The specification of every service, with what it requires; consumers have new bindings."""
+        return self._children(runtime, self.registry)
+
+    def affected_children(self, runtime: "Runtime") -> tuple[ChildSpec, ...]:
+        """Those of the services that are affected."""
+        return self._children(runtime, [entry for entry in self.registry if entry.id in self.affected])
+
+    def _children(self, runtime: "Runtime", entries: Iterable[Entry]) -> tuple[ChildSpec, ...]:
         services = {entry.id: entry for entry in self.registry if isinstance(entry.config, ServiceConfig)}
         return tuple(
             self._child(entry, tuple(self._services_below(entry, services)), runtime)
-            for entry in services.values()
+            for entry in entries
+            if entry.id in services
         )
 
     def _services_below(self, entry: Entry, services: dict[EntryID, Entry]) -> Iterator[EntryID]:
@@ -129,7 +189,7 @@ class Topology:
             stop_timeout=lifecycle.stop_timeout + STOP_MARGIN,
             requires=tuple(str(id_) for id_ in requires),
             # So that a handler that is still running while everything stops can publish what it has to.
-            outlives=self._consumers if entry.kind == "queue.queue" else (),
+            outlives=("queue.consumer",) if entry.kind == "queue.queue" else (),
             required=lifecycle.startup == "required",
             auto_start=auto_starts(entry) and (self._consuming or entry.kind != "queue.consumer"),
         )
@@ -137,10 +197,11 @@ class Topology:
     def _actor(
         self, entry: Entry, runtime: "Runtime"
     ) -> tuple[type[pykka.ThreadingActor], tuple[Any, ...], dict[str, Any]]:
-        if entry.id in self.drivers:
-            return DriverActor, (self.drivers[entry.id], self._leases[entry.id]), {}
-        if str(entry.id) in self.queues:
-            return QueueActor, (self.queues[str(entry.id)], self._leases[entry.id]), {}
+        driver, queue = self.drivers.get(entry.id), self.queues.get(str(entry.id))
+        if driver is not None:
+            return DriverActor, (driver, self.leases[driver]), {}
+        if queue is not None:
+            return QueueActor, (queue, self.leases[queue]), {}
         config: ConsumerConfig = entry.config
         named = {
             "concurrency": config.concurrency,
@@ -175,7 +236,7 @@ class Topology:
             auto_ack=config.auto_ack,
             driver_options=self._driver_options(config),
         )
-        self._bindings[str(entry.id)] = binding
+        self.bindings[str(entry.id)] = binding
         return binding
 
     def _driver_options(self, config: ConsumerConfig) -> Any:

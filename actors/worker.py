@@ -37,7 +37,8 @@ class Worker(Supervised):
         self, name: str, buffer: Buffer, binding: Binding, joined: Callable[["Worker"], None]
     ) -> None:
         super().__init__()
-        use_inbox(self, WorkerMailbox(buffer))
+        self._own_mailbox = WorkerMailbox(buffer)
+        use_inbox(self, self._own_mailbox)
         self.name = name
         self.handling = Handling(binding)
         self.is_retired = False
@@ -62,10 +63,10 @@ class Worker(Supervised):
 
     def _work(self) -> None:
         is_undisturbed = self.mailbox.empty
-        take, handle = self._buffer.take, self.handling.handle
+        take, handle, mailbox = self._buffer.take, self.handling.handle, self._own_mailbox
         subscription: Subscription | None = None
         while is_undisturbed():
-            delivery = take()
+            delivery = take(mailbox)
             if delivery is not None:
                 subscription = delivery.subscription
                 if not subscription.is_closed:
@@ -78,6 +79,7 @@ class Worker(Supervised):
 
     def teardown(self, error: BaseException | None) -> None:
         """Give back a delivery that is still in hand, which only a failure of ours can leave there."""
+        self._buffer.leave(self._own_mailbox)
         self.give_back(error)
         self.handling.close()
 

@@ -6,10 +6,12 @@
 Imports nothing of noria's other packages.
 """
 
+from .changes import Change, Create, Delete, Update, affected, differences
 from .entry import Entry
-from .errors import ConfigurationError, EntryNotFound, NoriaError
+from .errors import ConfigurationError, EntryNotFound, NoriaError, VersionNotFound
 from .events import Bus, Event
 from .fields import between, reference
+from .history import History, Version
 from .ids import EntryID
 from .kinds import Kind, Kinds
 from .load import load, load_settings
@@ -20,19 +22,28 @@ from .values import Duration, FileText
 
 __all__ = [
     "Bus",
+    "Change",
     "ConfigurationError",
+    "Create",
+    "Delete",
     "Duration",
     "Entry",
     "EntryID",
     "EntryNotFound",
     "Event",
     "FileText",
+    "History",
     "Kind",
     "Kinds",
     "NoriaError",
     "Problem",
     "Registry",
+    "Update",
+    "Version",
+    "VersionNotFound",
+    "affected",
     "between",
+    "differences",
     "load",
     "load_settings",
     "read_options",

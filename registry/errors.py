@@ -3,6 +3,7 @@
 NoriaError                 the root of every error noria raises; `.retryable`
   InvalidID                a text is no entry ID; also a ValueError
   EntryNotFound            `.id`: no such entry in this registry; also a LookupError
+  VersionNotFound          `.number`: no such version of the registry, or not any more; also a LookupError
   InvalidCriterion         a `find` criterion that means nothing; also a ValueError
   PluginFailed             an installed package's `noria.kinds` entry point cannot be used
   ConfigurationError       `.problems`: everything that is wrong with a directory, at once
@@ -52,6 +53,14 @@ class EntryNotFound(NoriaError, LookupError):
 
     def __str__(self) -> str:
         return self._message
+
+
+class VersionNotFound(NoriaError, LookupError):
+    """There is no version of this number in a history, or not any more."""
+
+    def __init__(self, number: int, oldest: int, newest: int) -> None:
+        self.number = number
+        super().__init__(f"version not found: {number}; there are {oldest} to {newest}")
 
 
 class ConfigurationError(NoriaError):

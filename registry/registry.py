@@ -5,15 +5,18 @@ Knows: entries that are already valid. Does not know: files, kinds, how anything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .entry import Entry, Skipped
 from .errors import EntryNotFound
 from .find import compile_criteria
 from .graph import levels
 from .ids import EntryID
+
+if TYPE_CHECKING:
+    from .changes import Change
 
 #: Stands among the lacking kinds for an entry whose kind nobody could read.
 ANY_KIND: Final = "*"
@@ -36,13 +39,18 @@ class Registry:
         entries: Iterable[Entry] = (),
         skipped: Iterable[Skipped] = (),
         lacking: Iterable[str] = (),
+        changed: Callable[[Iterable[Change]], Registry] | None = None,
     ) -> None:
-        """A registry of these entries; `lacking` are the kinds that have broken entries besides."""
+        """A registry of these entries.
+
+        `lacking` are the kinds that have broken entries besides, `changed` makes the next registry of this one.
+        """
         ordered = sorted(entries, key=lambda entry: entry.id)
         self._entries: dict[EntryID, Entry] = {entry.id: entry for entry in ordered}
         self._by_text: dict[str, Entry] = {str(entry.id): entry for entry in ordered}
         self.skipped: tuple[Skipped, ...] = tuple(sorted(skipped, key=lambda each: each.id))
         self._lacking = frozenset(lacking)
+        self._changed = changed
 
     def __getitem__(self, wanted: EntryID | str) -> Entry:
         """The entry. Raises EntryNotFound, which names the nearest ID."""
@@ -79,6 +87,21 @@ class Registry:
         if not kinds or ANY_KIND in self._lacking:
             return not self._lacking
         return not any(fnmatchcase(lacking, kind) for lacking in self._lacking for kind in kinds)
+
+    def apply(self, changes: Iterable[Change]) -> Registry:
+        """The registry after these changes, all of them or none; this one stays as it is.
+
+        Deletions come first, so that an entry can change its kind by being deleted and created. Entries that are not
+        named keep what was read for them: files and environment are not looked at again for their sake.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with the changes, and with what they would lead to; the
+                second change of the set stands at `<change>:2:1`.
+            TypeError: this registry was not loaded, so nobody knows the kinds of its entries.
+        """
+        if self._changed is None:
+            raise TypeError("only a registry that was loaded knows the kinds that its changes are checked by")
+        return self._changed(changes)
 
     def find(self, criteria: Mapping[str, Any] | None = None) -> tuple[Entry, ...]:
         """The entries that fit all criteria, in the order of their IDs; without criteria, all.

@@ -30,6 +30,9 @@ UNGUARDED: Final = {
     (False, True): "there is no scope",
 }
 
+#: Who may declare functions and whom they run as may do everything: not because nothing was said about it.
+NEVER_UNGUARDED: Final = frozenset({"registry.apply", "registry.apply_version"})
+
 
 class Guard:
     """Authorises actions, counts denials, and tells whoever wants to know. Thread-safe.
@@ -59,7 +62,8 @@ class Guard:
         """Decide, count, and tell.
 
         Both principal and scope present: allowed only if the outcome is `allow`. One of them missing: allowed in
-        normal mode, denied in strict mode, and the reason says so (`spec/security.md` 5).
+        normal mode, denied in strict mode, and the reason says so (`spec/security.md` 5). What changes the application is
+        never allowed without both.
 
         Args:
             principal: Who asks, or None.
@@ -73,7 +77,7 @@ class Guard:
             The decision; ask `.allowed`. Never raises.
         """
         if principal is None or scope is None:
-            decision = self._unguarded(principal, scope)
+            decision = self._unguarded(principal, scope, action)
             return self._told(decision, principal, action, resource, meta)
         request = Request(principal, action, resource, meta)
         decision = decide(scope.speaking_of(action, resource), request) if len(scope) else NO_POLICIES
@@ -117,8 +121,10 @@ class Guard:
 
         return unsubscribe
 
-    def _unguarded(self, principal: Principal | None, scope: Scope | None) -> Decision:
+    def _unguarded(self, principal: Principal | None, scope: Scope | None, action: str) -> Decision:
         missing = UNGUARDED[principal is None, scope is None]
+        if action in NEVER_UNGUARDED:
+            return Decision("deny", None, f"{missing}, and only a policy can allow this")
         if self.strict:
             return Decision("deny", None, f"{missing}, and strict mode denies what is not guarded")
         return Decision("allow", None, f"{missing}, and strict mode is off")
@@ -239,7 +245,7 @@ class Check:
         self._policies: tuple[Applicable, ...] = ()
         self.static: Decision | None
         if principal is None or scope is None:
-            self.static = guard._unguarded(principal, scope)  # noqa: SLF001 - a Check is a part of its Guard
+            self.static = guard._unguarded(principal, scope, action)  # noqa: SLF001 - a Check is a part of its Guard
             return
         request = Request(principal, action, resource)
         selected = scope.speaking_of(action, resource)

@@ -11,18 +11,16 @@ import linecache
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...registry import Entry, EntryID
 from ..entries import PoolConfig, PythonFunctionConfig
 from ..errors import FunctionBroken
 from ..function import Function
-
-if TYPE_CHECKING:
-    from .processes.pool import ProcessPool
 
 _serial = itertools.count(1)
 
@@ -31,34 +29,16 @@ class PythonFunctions:
     """Loads the Python functions of one runtime.
 
     Two entries with the same file share one module, so module-level state is shared as it is in any program;
-    two runtimes in one process have modules of their own.
+    two runtimes in one process have modules of their own. A file that has changed since is another module.
     """
 
     def __init__(self, prefix: str = "_noria") -> None:
         self._prefix = prefix
-        self._modules: dict[Path, ModuleType] = {}
-        self._pools: list[ProcessPool] = []
-
-    def wait_ready(self) -> None:
-        """Return when the functions in worker processes are loaded, too.
-
-        Raises:
-            FunctionBroken: as `load`.
-        """
-        for pool in self._pools:
-            pool.wait_ready()
-
-    def close(self) -> None:
-        """End the worker processes and forget the modules. What still runs in the modules goes on."""
-        pools, self._pools = self._pools, []
-        for pool in pools:
-            pool.close()
-        for module in self._modules.values():
-            sys.modules.pop(module.__name__, None)
-        self._modules.clear()
+        self._modules: dict[tuple[Path, str], ModuleType] = {}
+        self._users: Counter[tuple[Path, str]] = Counter()
 
     def load(self, entry: Entry) -> Function:
-        """The function of an entry.
+        """The function of an entry. One in worker processes is loaded when `isolation.wait_ready` has returned.
 
         Raises:
             FunctionBroken: a syntax error, an exception at import, or no such function; with file and line.
@@ -70,6 +50,14 @@ class PythonFunctions:
 
     def load_here(self, entry: Entry) -> Function:
         """The function of an entry in this process, whatever its `pool` says. Raises as `load`."""
+        close = self._use(entry)
+        try:
+            return self._function(entry, close)
+        except BaseException:
+            close()
+            raise
+
+    def _function(self, entry: Entry, close: Callable[[], None]) -> Function:
         config: PythonFunctionConfig = entry.config
         module = self._module(entry, config)
         file = getattr(module, "__file__", None) or str(entry.source.file)
@@ -89,24 +77,47 @@ class PythonFunctions:
             id=entry.id,
             call=call if is_async else _without_coroutines(call, config.method),
             is_async=is_async,
+            close=close,
         )
 
     def _in_processes(self, entry: Entry, config: PoolConfig) -> Function:
         from .processes.pool import ProcessPool
 
         pool = ProcessPool(entry, config.size or _core_count())
-        self._pools.append(pool)
         pool.start()
-        return Function(id=entry.id, call=pool.call, isolation=pool)
+        return Function(id=entry.id, call=pool.call, isolation=pool, close=pool.close)
 
     def _module(self, entry: Entry, config: PythonFunctionConfig) -> ModuleType:
         if config.module is not None:
             return _guarded_import(entry, config.module)
-        assert config.source is not None  # noqa: S101  (the registry has checked it)
-        path = config.source.path or entry.source.file
-        if path not in self._modules:
-            self._modules[path] = _execute(entry.id, str(config.source), path, self._prefix)
-        return self._modules[path]
+        path, text = key = _file_of(entry)
+        if key not in self._modules:
+            self._modules[key] = _execute(entry.id, text, path, self._prefix)
+        return self._modules[key]
+
+    def _use(self, entry: Entry) -> Callable[[], None]:
+        """Count a function of a module; the last one that closes lets go of it. What still runs in it goes on."""
+        config: PythonFunctionConfig = entry.config
+        if config.module is not None:
+            return _nothing_to_close
+        key = _file_of(entry)
+        self._users[key] += 1
+
+        def close() -> None:
+            self._users[key] -= 1
+            if not self._users[key] and key in self._modules:
+                sys.modules.pop(self._modules.pop(key).__name__, None)
+
+        return close
+
+
+def _nothing_to_close() -> None:
+    """An installed module stays imported."""
+
+
+def _file_of(entry: Entry) -> tuple[Path, str]:
+    source = entry.config.source
+    return source.path or entry.source.file, str(source)
 
 
 def _core_count() -> int:

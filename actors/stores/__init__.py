@@ -5,22 +5,25 @@ Knows: which kinds of stores there are. Must not know: who asks, and whether the
 
 from collections.abc import Mapping
 
-from ...registry import Kind, Registry
+from ...registry import Entry, Kind, Registry
 from .config import MemoryStoreConfig, check_store
 from .memory import MemoryStore
 
 STORE_KINDS: tuple[Kind, ...] = (Kind("store.memory", MemoryStoreConfig, check_store),)
 
 
-def stores_of(registry: Registry) -> Mapping[str, MemoryStore]:
-    """Every store that is declared, empty."""
+def stores_of(registry: Registry, kept: Mapping[str, MemoryStore]) -> Mapping[str, MemoryStore]:
+    """Every store that is declared; those that are not kept are empty."""
     return {
-        str(entry.id): MemoryStore(
-            str(entry.id), entry.config.largest, cleanup_interval=entry.config.seconds_between_cleanups
-        )
+        str(entry.id): kept.get(str(entry.id)) or _store(entry)
         for entry in registry
         if isinstance(entry.config, MemoryStoreConfig)
     }
+
+
+def _store(entry: Entry) -> MemoryStore:
+    config: MemoryStoreConfig = entry.config
+    return MemoryStore(str(entry.id), config.largest, cleanup_interval=config.seconds_between_cleanups)
 
 
 __all__ = ["STORE_KINDS", "MemoryStore", "MemoryStoreConfig", "stores_of"]

@@ -71,6 +71,11 @@ class MemoryStore:
         self._first_expiry = math.inf
         self._next_cleanup = clock() + cleanup_interval
 
+    def set_bounds(self, max_size: int, cleanup_interval: float) -> None:
+        """How many keys it may hold, and seconds between cleanups, from now on. What is there stays."""
+        with self._lock:
+            self._max_size, self._interval = max_size, cleanup_interval
+
     def get(self, key: str) -> Stored | None:
         """What is there; None if nothing is, or it has expired."""
         with self._lock:

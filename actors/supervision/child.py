@@ -62,7 +62,7 @@ class ChildSpec:
     args: tuple[Any, ...] = attrs.field(default=(), converter=_as_tuple, repr=False)
     kwargs: Mapping[str, Any] = attrs.field(factory=dict, converter=dict, repr=False)
     kind: str = ""
-    """Only shown."""
+    """Shown, and what `outlives` names."""
     restart: Restart = attrs.field(default=Restart.PERMANENT, converter=Restart)
     backoff: Backoff = attrs.field(factory=Backoff)
     stable_threshold: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
@@ -72,7 +72,7 @@ class ChildSpec:
     requires: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
     """Siblings that must run before this one starts, and that stop after it has stopped."""
     outlives: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple)
-    """Siblings that stop before this one where both are to stop; for starting and failing it means nothing."""
+    """Kinds of siblings that stop before this one where both are to stop; for starting and failing it means nothing."""
     required: bool = True
     """Whether the supervisor's own start fails when this child cannot start."""
     auto_start: bool = True

@@ -35,14 +35,17 @@ class Siblings:
         for spec in by_id.values():
             for needed in spec.requires:
                 self._dependents[needed][spec.id] = None
-        self._outlived_by: dict[str, list[str]] = {}
+        self._of_kind: dict[str, dict[str, None]] = {}
+        self._outlasting: dict[str, dict[str, None]] = {}
+        """Which children outlive a kind of others."""
         for spec in by_id.values():
-            self._note_outlived(spec)
+            self._note_kinds(spec)
         self._clearing: set[str] = set()
 
-    def _note_outlived(self, spec: ChildSpec) -> None:
-        for name in spec.outlives:
-            self._outlived_by.setdefault(name, []).append(spec.id)
+    def _note_kinds(self, spec: ChildSpec) -> None:
+        self._of_kind.setdefault(spec.kind, {})[spec.id] = None
+        for kind in spec.outlives:
+            self._outlasting.setdefault(kind, {})[spec.id] = None
 
     def __iter__(self) -> Iterator[Child]:
         # A copy made in one step of C: another thread may add a child meanwhile.
@@ -79,7 +82,7 @@ class Siblings:
         child = Child(spec)
         self._requires[spec.id] = spec.requires
         self._dependents[spec.id] = {}
-        self._note_outlived(spec)
+        self._note_kinds(spec)
         for needed in spec.requires:
             self._dependents[needed][spec.id] = None
         self._children[spec.id] = child
@@ -97,6 +100,9 @@ class Siblings:
         for needed in self._requires.pop(child.id):
             self._dependents[needed].pop(child.id, None)
         del self._dependents[child.id]
+        del self._of_kind[child.spec.kind][child.id]
+        for kind in child.spec.outlives:
+            del self._outlasting[kind][child.id]
         del self._children[child.id]
 
     def needed_by(self, names: Iterable[str]) -> set[str]:
@@ -158,7 +164,9 @@ class Siblings:
             return False
         if not self.up.isdisjoint(self._dependents[child.id]):
             return False
-        if any(self._is_going_down(name) for name in child.spec.outlives):
+        if any(
+            self._is_going_down(name) for kind in child.spec.outlives for name in self._of_kind.get(kind, ())
+        ):
             return False
         return self.strategy is not Strategy.REST_FOR_ONE or not self._later_one_stops(child)
 
@@ -178,9 +186,7 @@ class Siblings:
         self.up.discard(child.id)
         child.must_stop = False
         touched = [self._children[name] for name in child.spec.requires]
-        touched += [
-            self._children[name] for name in self._outlived_by.get(child.id, ()) if name in self._children
-        ]
+        touched += [self._children[name] for name in self._outlasting.get(child.spec.kind, ())]
         for name in tuple(self._clearing):
             failed = self._children[name]
             failed.clears.discard(child.id)

@@ -19,6 +19,7 @@ import pykka
 from ...registry import Bus, Event
 from .child import Child, ChildSpec, Node, Record, State
 from .errors import (
+    ChildStuck,
     StartFailed,
     StartTimeout,
     StopTimeout,
@@ -28,7 +29,7 @@ from .errors import (
 from .events import SupervisorFailed, log_event
 from .mailbox import Clock
 from .messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
-from .restart import Intensity, Random, RestartWindow, Strategy
+from .restart import Intensity, Random, RestartWindow, Strategy, needed_by
 from .supervised import Lifeline
 from .supervisor import Supervisor
 
@@ -48,11 +49,17 @@ class Supervision:
     """A tree that runs, seen from outside. All methods are thread-safe; times in seconds.
 
     A context manager: entering waits until the tree is up, leaving stops it. Should the root supervisor
-    itself be killed, its children stop and a new root starts them again. `create` returns a new root.
+    itself be killed, its children stop and a new root starts them again, as they are by then: with what was added, without
+    what was removed. `create` returns a new root for such children.
     """
 
     def __init__(
-        self, create: Callable[[], Supervisor], *, name: str = "supervisor", bus: Bus | None = None
+        self,
+        create: Callable[[Iterable[ChildSpec]], Supervisor],
+        children: Iterable[ChildSpec] = (),
+        *,
+        name: str = "supervisor",
+        bus: Bus | None = None,
     ) -> None:
         self.name = name
         self.emit: Callable[[Event], None] = bus.emit if bus is not None else log_event
@@ -67,7 +74,7 @@ class Supervision:
         self._crashes = RestartWindow(ROOT_INTENSITY)
         self._former: tuple[tuple[Supervisor, Lifeline], ...] = ()
         self._since = time.time()
-        root = create()
+        root = create(children)
         self._root, self._life = root, Lifeline(name, lambda: root, self)
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name=f"watcher of {name}", daemon=True)
@@ -102,6 +109,11 @@ class Supervision:
     def started(self) -> bool:
         """Whether the tree has been up; it may have ended since."""
         return self._started
+
+    @property
+    def specs(self) -> dict[str, ChildSpec]:
+        """What the children of the root are made by, in an order in which they could be added."""
+        return {child.id: child.spec for child in self._root.siblings if not child.forgotten}
 
     @property
     def failures(self) -> dict[str, BaseException]:
@@ -174,15 +186,47 @@ class Supervision:
 
         Raises `StopTimeout`, `ChildUnknown`, `SupervisorStopping`.
         """
-        self._ask(StopChild(child_id), timeout)
-        child = self._root.siblings[child_id]
-        down = self._wait(lambda: not child.up, timeout, child)
-        if not down or child.state is State.FAILED:
-            raise StopTimeout(timeout, [child_id])
+        self.stop_children([child_id], timeout)
+
+    def stop_children(self, child_ids: Iterable[str], timeout: float = 10.0) -> None:
+        """Stop some children of the root and what requires them, dependents first; wait until they are down.
+
+        Raises `StopTimeout`, which names those that did not stop; `ChildUnknown`, `SupervisorStopping`.
+        """
+        children = [self._root.siblings[child_id] for child_id in child_ids]
+        for child in children:
+            self._ask(StopChild(child.id), timeout)
+        self._wait(lambda: not any(child.up for child in children), timeout, *children)
+        left = [child.id for child in children if child.up or isinstance(child.record.error, ChildStuck)]
+        if left:
+            raise StopTimeout(timeout, left)
 
     def add_child(self, spec: ChildSpec, timeout: float = 10.0) -> None:
         """Let the root take in a child. Raises `ChildDuplicate`, `DependencyUnknown`, `SupervisorStopping`."""
         self._ask(AddChild(spec), timeout)
+
+    def wait_running(self, child_ids: Iterable[str], timeout: float | None = 10.0) -> None:
+        """Wait until these children of the root, and what they require, run or have ended well; None: for ever.
+
+        Raises `StartFailed`, which names all that gave up and why; `StartTimeout`, `ChildUnknown`.
+        """
+        requires = {name: spec.requires for name, spec in self.specs.items()}
+        children = [self._root.siblings[name] for name in needed_by(child_ids, requires)]
+
+        def settled() -> bool:
+            records = [child.record for child in children]
+            if any(record.gave_up for record in records):
+                # So that all that is wrong is told at once; what requires it will never start.
+                return not any(record.state is State.STARTING for record in records)
+            return self._ended or all(record.state in {State.RUNNING, State.EXITED} for record in records)
+
+        if not self._wait(settled, timeout, *children):
+            raise StartTimeout(timeout or 0.0, self._not_running())
+        lost = {child.id: child.record.error for child in children if child.record.error is not None}
+        if lost:
+            raise StartFailed(self.name, lost)
+        if self._ended:
+            raise SupervisorStopping(self.name)
 
     def remove_child(self, child_id: str, timeout: float = 10.0) -> None:
         """Let the root stop and forget a child. Raises `ChildUnknown`, `ChildNeeded`, `SupervisorStopping`."""
@@ -237,7 +281,7 @@ class Supervision:
     def _succeed(self) -> None:
         """Put a new root in the place of one that was killed."""
         try:
-            root = self._create()
+            root = self._create(spec for spec in self.specs.values())
         except Exception as another:
             self._end(another)
             return
@@ -296,13 +340,13 @@ class Supervision:
             yield from root.lives()
             yield self.name, life
 
-    def _wait(self, holds: Callable[[], bool], timeout: float | None, child: Child | None = None) -> bool:
-        """Wait until something holds, looking again at every change of the tree or of one child."""
+    def _wait(self, holds: Callable[[], bool], timeout: float | None, *children: Child) -> bool:
+        """Wait until something holds, looking again at every change of the tree or of these children."""
         end = None if timeout is None else time.monotonic() + timeout
         bell: Bell = queue.SimpleQueue()
         with self._lock:
             self._bells = (*self._bells, bell)
-            if child is not None:
+            for child in children:
                 child.watchers = (*child.watchers, bell)
         try:
             while not holds():
@@ -315,7 +359,7 @@ class Supervision:
         finally:
             with self._lock:
                 self._bells = tuple(other for other in self._bells if other is not bell)
-                if child is not None:
+                for child in children:
                     child.watchers = tuple(other for other in child.watchers if other is not bell)
 
     def _ring(self) -> None:
@@ -341,12 +385,11 @@ def supervise(  # noqa: PLR0913 - the last two are for tests
     Events go to `bus`, or to the logger `noria.supervision`. Raises `ChildDuplicate`, `DependencyUnknown`,
     `DependencyCycle`.
     """
-    specs = tuple(children)
 
-    def create() -> Supervisor:
+    def create(specs: Iterable[ChildSpec]) -> Supervisor:
         return Supervisor(specs, strategy=strategy, intensity=intensity, bus=bus, clock=clock, random=random)
 
-    return Supervision(create, name=name, bus=bus)
+    return Supervision(create, children, name=name, bus=bus)
 
 
 def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child]]:

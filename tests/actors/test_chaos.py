@@ -139,7 +139,7 @@ class Poisoner(threading.Thread):
 
 def actors_of(runtime: Runtime) -> Iterator[tuple[str, pykka.Actor]]:
     """Every living actor, the root supervisor first."""
-    root = runtime._supervision._root
+    root = runtime._seat.supervision._root
     yield "runtime", root
     yield from below(root)
 

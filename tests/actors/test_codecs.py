@@ -177,7 +177,7 @@ def test_bytes_travel_through_a_queue_of_msgpack(start, probe):
 
 def test_bytes_that_are_not_msgpack_are_dead_lettered_as_undecodable(start, probe):
     runtime = start(app(), RECORD)
-    queue, dead = (runtime._topology.queues[name] for name in ("app:tasks", "app:dead"))
+    queue, dead = (runtime._seat.topology.queues[name] for name in ("app:tasks", "app:dead"))
 
     queue.driver.publish(queue.name, [Message("m-1", b"\xc1", {})], 1)
     runtime.publish("app:tasks", "after")

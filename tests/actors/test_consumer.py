@@ -616,7 +616,7 @@ def test_a_message_whose_consumer_died_under_it_does_not_run_more_often_than_all
 
     for runs in (1, 2):
         probe.wait(runs)
-        runtime._supervision.ref("app:consumer").tell(POISON)
+        runtime._seat.supervision.ref("app:consumer").tell(POISON)
 
     [event] = dead.wait(1)
     probe.gate.set()
@@ -729,7 +729,7 @@ def test_a_dead_letter_that_is_given_up_in_its_turn_keeps_its_first_origin(start
     runtime.publish("app:tasks", "x")
     runtime.wait_idle(20)
 
-    buried = runtime._topology.queues["app:buried"]
+    buried = runtime._seat.topology.queues["app:buried"]
     taken = []
     buried.driver.subscribe(buried.name, consumer="test", credit=1, deliver=taken.extend)
     assert taken[0].message.headers["x_original_queue"] == "app:tasks"

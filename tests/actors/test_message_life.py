@@ -48,7 +48,7 @@ def tasks(queue: str = "", consumer: str = "") -> str:
 
 def dead_letters(runtime: Runtime) -> list:
     """The messages in app:dead, taken out through its driver."""
-    queue = runtime._topology.queues["app:dead"]
+    queue = runtime._seat.topology.queues["app:dead"]
     taken: list = []
     arrived = threading.Event()
 
@@ -407,7 +407,7 @@ def test_what_cannot_be_sent_is_refused_with_the_reason(start, body, headers, sa
 
 def test_an_undecodable_body_goes_to_the_dead_letter_queue_and_never_to_a_handler(start, probe):
     runtime = start(tasks(queue=DEAD), "import probe\ndef handler(body):\n    probe.record(body)")
-    queue = runtime._topology.queues["app:tasks"]
+    queue = runtime._seat.topology.queues["app:tasks"]
     from noria.actors.delivery import Message
 
     queue.driver.publish(queue.name, [Message("m-1", b"\xff not json", {})], 1)
@@ -422,7 +422,7 @@ def test_an_undecodable_body_goes_to_the_dead_letter_queue_and_never_to_a_handle
 def test_an_undecodable_body_without_dead_letter_queue_is_kept_and_retried_ever_slower(start, probe, events):
     runtime = start(tasks(), "import probe\ndef handler(body):\n    probe.record(body)")
     failed = events(runtime, MessageFailed)
-    queue = runtime._topology.queues["app:tasks"]
+    queue = runtime._seat.topology.queues["app:tasks"]
     from noria.actors.delivery import Message
 
     queue.driver.publish(queue.name, [Message("m-1", b"{", {})], 1)

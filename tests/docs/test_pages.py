@@ -38,6 +38,7 @@ PAGES = [
             "lua",
             "drivers",
             "events",
+            "changes",
             "errors",
             "differences",
         )

@@ -140,7 +140,7 @@ def test_a_message_goes_from_the_publisher_to_the_function_as_the_picture_shows(
     "P[Publisher] --> D[Driver]" "D --> Q[Queue]" "Q --> C[Consumer]" "C --> W[Worker Pool]" "W --> F[Function]"
     """
     runtime = run(WHOLE, HOLD)
-    driver = runtime._topology.queues[TASKS].driver
+    driver = runtime._seat.topology.queues[TASKS].driver
 
     sent = runtime.publish(TASKS, "a task")
 
@@ -164,7 +164,7 @@ def test_the_driver_is_what_keeps_the_messages(run):
     Here it is memory; for the others see the test of the sentence that they are planned.
     """
     runtime = run(page_application("memory_driver", "tasks"), RECORD)
-    queue = runtime._topology.queues[TASKS]
+    queue = runtime._seat.topology.queues[TASKS]
 
     runtime.publish_many(TASKS, ["one", "two"])
 
@@ -179,7 +179,7 @@ def test_a_queue_is_bound_to_its_driver(run, problems):
         page_application("memory_driver", "tasks", more=second), RECORD, "tasks:driver=other_driver"
     )
 
-    assert runtime._topology.queues[TASKS].driver.name == "app.queue:other_driver"
+    assert runtime._seat.topology.queues[TASKS].driver.name == "app.queue:other_driver"
     assert "driver" in problems(page_application("memory_driver", "tasks"), "tasks:driver=nowhere")
 
 
@@ -225,7 +225,7 @@ def test_queues_share_a_driver(run, probe):
     runtime.publish("app.queue:mails", 2)
 
     assert sorted(probe.wait(2)) == [("mail", 2), ("task", 1)]
-    queues = runtime._topology.queues
+    queues = runtime._seat.topology.queues
     assert queues[TASKS].driver is queues["app.queue:mails"].driver
 
 
@@ -372,7 +372,7 @@ def test_a_queue_and_a_consumer_stay_as_they_are_when_the_driver_is_another_one(
     runtime.publish_many(TASKS, range(50))
 
     assert sorted(probe.wait(50)) == list(range(50))
-    driver = runtime._topology.queues[TASKS].driver
+    driver = runtime._seat.topology.queues[TASKS].driver
     assert isinstance(driver, ShelfDriver)
     assert driver.config.address == "shelf://2"
 
@@ -426,7 +426,7 @@ def test_another_driver_has_options_of_its_own(run, monkeypatch):
 
     runtime = run(WHOLE, RECORD, "memory_driver:kind=queue.driver.shelf", *options, kinds=[SHELF])
 
-    driver = runtime._topology.queues[TASKS].driver
+    driver = runtime._seat.topology.queues[TASKS].driver
     assert driver.declared == {"tasks": ShelfOptions(durable=True, max_length=7, ttl=3600.0)}
 
 
@@ -766,7 +766,7 @@ def test_a_consumer_takes_the_first_three_steps_of_its_stop(run, probe):
     runtime.publish_many(TASKS, range(30))
     probe.wait(4)
 
-    stop = threading.Thread(target=lambda: runtime._supervision.stop_child(CONSUMER, PATIENCE))
+    stop = threading.Thread(target=lambda: runtime._seat.supervision.stop_child(CONSUMER, PATIENCE))
     stop.start()
     probe.wait(8)  # 2: every running handler has seen it, and none has ended yet
     runtime.publish(TASKS, "late")

@@ -151,11 +151,20 @@ class RedisDriver(Driver):
         from .scripts import PEEK
 
         known = self._queue(queue)
-        found = []
-        for state, *rest in self._session(known).ask(PEEK.on(known.keys.all, min(limit, LARGEST_PEEK))):
-            entry = entry_of(*rest)
-            found.append(StoredMessage(message=entry.message, attempts=entry.attempts, state=state.decode()))
-        return found
+        session = self._session(known)
+        limit = min(limit, LARGEST_PEEK)
+        # By their entries: what changes its place between two pages may come twice.
+        found: dict[bytes, StoredMessage] = {}
+        place, behind = b"released", b""
+        while place and len(found) < limit:
+            page, place, behind = session.ask(PEEK.on(known.keys.all, limit - len(found), place, behind))
+            for state, *rest in page:
+                entry = entry_of(*rest)
+                found.setdefault(
+                    entry.id,
+                    StoredMessage(message=entry.message, attempts=entry.attempts, state=state.decode()),
+                )
+        return list(found.values())
 
     def _queue(self, name: str) -> RedisQueue:
         try:

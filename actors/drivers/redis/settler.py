@@ -14,6 +14,7 @@ from . import scripts
 from .errors import LeaseLost
 from .link import Command, Link, checked
 from .queue import RedisQueue
+from .script import Script
 from .subscription import RedisSubscription
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Settler:
 
     def _run(
         self,
-        script: scripts.Script,
+        script: Script,
         subscription: RedisSubscription,
         items: Sequence[tuple[str | bytes | int, ...]],
     ) -> None:
@@ -129,9 +130,7 @@ class Settler:
             command = script.on(subscription.queue.keys.all, subscription.name, *parts)
             self._work.append((command, confirm(len(batch))))
 
-    def _tell(
-        self, script: scripts.Script, subscription: RedisSubscription, *args: str | bytes | int
-    ) -> None:
+    def _tell(self, script: Script, subscription: RedisSubscription, *args: str | bytes | int) -> None:
         command = script.on(subscription.queue.keys.all, subscription.name, *args)
         self._work.append((command, _ignore))
 

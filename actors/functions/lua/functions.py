@@ -22,22 +22,17 @@ class LuaFunctions:
     """The Lua functions of one runtime."""
 
     def __init__(self) -> None:
-        self._functions: list[LuaFunction] = []
         self._background = Background()
 
     def load(self, entry: Entry, registry: Registry) -> Function:
         """The function of an entry. Its source was compiled when the application was checked."""
         function = LuaFunction(entry, registry, self._background)
-        self._functions.append(function)
-        return Function(id=entry.id, call=function.call, consume=function.consume)
+        return Function(id=entry.id, call=function.call, consume=function.consume, close=function.close)
 
     def close(self) -> None:
-        """Close every state; one that is in use closes when its call ends."""
+        """End the calls that nobody waits for. The functions are closed one by one."""
         self._background.close()
         self._background = Background()
-        for function in self._functions:
-            function.close()
-        self._functions.clear()
 
 
 class _Idle(threading.local):

@@ -30,7 +30,7 @@ def context_of(frame: Frame, ask: AskRuntime) -> HandlerContext:
     context.message = None if frame.message is None else RemoteMessage(frame.message, ask)
     runtime: Any = RemoteRuntime(own, ask)  # of a runtime, what a handler may use
     context.runtime = runtime
-    context.delivery = context.queue = None
+    context.delivery = context.binding = None
     context.since, context.is_overdue = 0.0, False
     return context
 

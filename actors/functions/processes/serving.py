@@ -30,12 +30,12 @@ def frame_of(context: HandlerContext) -> Frame:
 
 
 def _message_frame(context: HandlerContext) -> MessageFrame | None:
-    delivery, queue = context.delivery, context.queue
-    if delivery is None or queue is None:
+    delivery, binding = context.delivery, context.binding
+    if delivery is None or binding is None:
         return None
     message = delivery.message
     return MessageFrame(
-        id=message.id, queue=str(queue.id), attempt=delivery.attempt, headers=dict(message.headers)
+        id=message.id, queue=str(binding.queue.id), attempt=delivery.attempt, headers=dict(message.headers)
     )
 
 

@@ -4,6 +4,7 @@ import textwrap
 
 import pytest
 
+from noria.actors.calling import new_context
 from noria.actors.functions.lua.faults import LuaError
 from noria.security import Principal
 from noria.security.context import enter, leave
@@ -169,7 +170,7 @@ def test_an_actor_whose_meta_lua_cannot_hold_is_an_error_not_nobody(begin):
         APPLICATION.replace("ACTIONS", "x").replace("ENGINE", "lua54"),
         f__lua='local security = require("security")\nreturn function() return tostring(security.actor()) end\n',
     )
-    token = enter(runtime._new_context(Principal("eve", {"key": object()}), None))
+    token = enter(new_context(runtime, Principal("eve", {"key": object()}), None))
     try:
         with pytest.raises(LuaError, match="a value of type object cannot be passed to Lua"):
             runtime.call("app:f")

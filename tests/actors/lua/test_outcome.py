@@ -229,6 +229,7 @@ def test_an_error_tells_its_file_its_line_and_the_way_there(lua):
     told = str(caught.value)
     assert told.startswith("f.lua:3: it broke\nstack traceback:\n")
     assert "f.lua:4: in " in told
+    assert told.splitlines()[-1] == "\tf.lua:5: in function <f.lua:1>"
     assert "noria]" not in told
 
 

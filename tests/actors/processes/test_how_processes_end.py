@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from noria.actors.calling import context_for_call
 from noria.actors.errors import HandlerTimeout, ProcessDied, StopIncomplete
 from noria.actors.events import ConsumerDrained, MessageDeadLettered, MessageFailed, WorkerStuck
 from noria.security.context import enter, leave
@@ -549,7 +550,7 @@ def test_a_timeout_out_of_a_direct_call_is_the_callers(run):
     """A call from the program has no deadline; one from a context that has one ends with it."""
     runtime = run("import time\ndef handler(seconds):\n    time.sleep(seconds)\n    return seconds")
 
-    context = runtime._context_for_call(None).derive(deadline=time.monotonic() + 0.2)
+    context = context_for_call(runtime, None).derive(deadline=time.monotonic() + 0.2)
     token = enter(context)
     try:
         with pytest.raises(HandlerTimeout):

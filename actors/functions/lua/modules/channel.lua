@@ -5,8 +5,8 @@ local insert, remove = table.insert, table.remove
 
 local LARGEST = 1000000 -- of a buffer: more is a mistake, not a buffer
 
-local channels = setmetatable({}, { __mode = "k" }) -- the state of each channel, out of a script's reach
-local cases = setmetatable({}, { __mode = "k" })
+local channels = kit.private() -- the state of each channel, out of a script's reach
+local cases = kit.private()
 local methods = {}
 local Channel = { __index = methods, __metatable = "channel" }
 local Case = { __metatable = "channel.case" }

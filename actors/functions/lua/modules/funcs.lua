@@ -4,7 +4,7 @@ local setmetatable, error, ipairs, next = setmetatable, error, ipairs, next
 
 -- ---- futures ----------------------------------------------------------------------------------------------
 
-local payloads = setmetatable({}, { __mode = "k" }) -- {value} of each, out of a script's reach
+local payloads = kit.private() -- {value} of each, out of a script's reach
 local Payload = { __metatable = "payload" }
 Payload.__index = {
   data = function(payload)
@@ -12,7 +12,7 @@ Payload.__index = {
   end,
 }
 
-local held_by = setmetatable({}, { __mode = "k" })
+local held_by = kit.private()
 local methods = {}
 local Future = { __index = methods, __metatable = "funcs.Future" }
 local pending = {} -- by ticket
@@ -109,7 +109,7 @@ end
 
 -- ---- executors --------------------------------------------------------------------------------------------
 
-local settings_of = setmetatable({}, { __mode = "k" })
+local settings_of = kit.private()
 local executor_methods = {}
 local Executor = { __index = executor_methods, __metatable = "funcs.Executor" }
 

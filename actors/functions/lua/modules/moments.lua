@@ -11,9 +11,9 @@ local YEAR_ONE = -62135596800
 local LONGEST = 9.2e18
 
 -- What the objects are, out of a script's reach.
-local durations = setmetatable({}, { __mode = "k" }) -- nanoseconds
-local moments = setmetatable({}, { __mode = "k" }) -- {seconds, nanoseconds, zone}
-local locations = setmetatable({}, { __mode = "k" }) -- the text of a zone
+local durations = kit.private() -- nanoseconds
+local moments = kit.private() -- {seconds, nanoseconds, zone}
+local locations = kit.private() -- the text of a zone
 
 local kept, insist, invalid = kit.kept, kit.insist, kit.invalid
 

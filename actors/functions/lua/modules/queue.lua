@@ -1,7 +1,7 @@
 local host, kit = ...
 local select, setmetatable, type = select, setmetatable, type
 
-local tickets = setmetatable({}, { __mode = "k" })
+local tickets = kit.private()
 local methods = {}
 local Message = { __index = methods, __metatable = "queue.Message" }
 

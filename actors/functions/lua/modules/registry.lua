@@ -1,11 +1,16 @@
 local host, kit = ...
 local setmetatable = setmetatable
+local kept, insist = kit.kept, kit.insist
 
--- What the objects are, out of a script's reach. All snapshots are the same one; a version is its number.
-local versions = setmetatable({}, { __mode = "k" })
+-- What the objects are, out of a script's reach: the number of a version or of a snapshot's, and what a set of changes
+-- began with and holds.
+local versions, snapshots, sets = kit.private(), kit.private(), kit.private()
 
-local function number_of(version)
-  return kit.kept(versions, version, "registry.Version")
+local function made(make, value, problem)
+  if problem then
+    return nil, problem
+  end
+  return make(value), nil
 end
 
 -- ---- versions ---------------------------------------------------------------------------------------------
@@ -23,6 +28,10 @@ local function make_version(number)
   return version
 end
 
+local function number_of(version)
+  return kept(versions, version, "registry.Version")
+end
+
 function version_methods.id(version)
   return number_of(version)
 end
@@ -31,30 +40,75 @@ function version_methods.string(version)
   return "v" .. number_of(version)
 end
 
--- Nothing comes before the version that was loaded, and nothing after it.
-function version_methods.previous(version)
-  number_of(version)
-  return nil
-end
-version_methods.next = version_methods.previous
-
-local function wrapped(make, value, problem)
-  if problem then
+local function neighbour(number, problem)
+  if number == nil then
     return nil, problem
   end
-  return make(value), nil
+  return make_version(number), nil
+end
+
+function version_methods.previous(version)
+  return neighbour(host.previous(number_of(version)))
+end
+
+function version_methods.next(version)
+  return neighbour(host.following(number_of(version)))
 end
 
 local function current_version()
-  return wrapped(make_version, host.version())
+  return made(make_version, host.version())
 end
 
 local function list_versions()
-  local version, problem = current_version()
-  if not version then
-    return nil, problem
+  return made(function(numbers)
+    local list = {}
+    for index = 1, #numbers do
+      list[index] = make_version(numbers[index])
+    end
+    return list
+  end, host.versions())
+end
+
+-- ---- changes ----------------------------------------------------------------------------------------------
+
+local changes_methods = {}
+local Changes = {
+  __index = changes_methods,
+  __metatable = "registry.Changes",
+  __tostring = function(changes)
+    return "registry.Changes{" .. #sets[changes].operations .. "}"
+  end,
+}
+
+local function make_changes(base)
+  local changes = setmetatable({}, Changes)
+  sets[changes] = { base = base, operations = {} }
+  return changes
+end
+
+local function set_of(changes)
+  return kept(sets, changes, "registry.Changes")
+end
+
+local function noting(kind)
+  return function(changes, what)
+    local operations = set_of(changes).operations
+    operations[#operations + 1] = insist(host.operation(kind, what))
+    return changes
   end
-  return { version }, nil
+end
+
+changes_methods.create = noting("create")
+changes_methods.update = noting("update")
+changes_methods.delete = noting("delete")
+
+function changes_methods.ops(changes)
+  return set_of(changes).operations, nil
+end
+
+function changes_methods.apply(changes)
+  local set = set_of(changes)
+  return made(make_version, host.apply(set.base, set.operations))
 end
 
 -- ---- snapshots --------------------------------------------------------------------------------------------
@@ -63,37 +117,43 @@ local snapshot_methods = {}
 local Snapshot = {
   __index = snapshot_methods,
   __metatable = "registry.Snapshot",
-  __tostring = function()
-    return "registry.Snapshot{version=0}"
+  __tostring = function(snapshot)
+    return "registry.Snapshot{version=" .. snapshots[snapshot] .. "}"
   end,
 }
 
-local function make_snapshot()
-  return setmetatable({}, Snapshot)
+local function make_snapshot(number)
+  local snapshot = setmetatable({}, Snapshot)
+  snapshots[snapshot] = number
+  return snapshot
 end
 
-function snapshot_methods.entries()
-  return host.entries()
+local function version_of(snapshot)
+  return kept(snapshots, snapshot, "registry.Snapshot")
 end
 
-function snapshot_methods.get(_, id)
-  return host.get(id)
+function snapshot_methods.entries(snapshot)
+  return host.entries(version_of(snapshot))
 end
 
-function snapshot_methods.namespace(_, name)
-  return host.namespace(name)
+function snapshot_methods.get(snapshot, id)
+  return host.get(id, version_of(snapshot))
 end
 
-function snapshot_methods.find(_, criteria)
-  return host.find(criteria)
+function snapshot_methods.namespace(snapshot, name)
+  return host.namespace(name, version_of(snapshot))
 end
 
-function snapshot_methods.version()
-  return current_version()
+function snapshot_methods.find(snapshot, criteria)
+  return host.find(criteria, version_of(snapshot))
 end
 
-function snapshot_methods.changes()
-  return host.refuse_changes()
+function snapshot_methods.version(snapshot)
+  return make_version(version_of(snapshot)), nil
+end
+
+function snapshot_methods.changes(snapshot)
+  return make_changes(version_of(snapshot)), nil
 end
 
 -- ---- history ----------------------------------------------------------------------------------------------
@@ -115,24 +175,32 @@ function history_methods.get_version(_, number)
   if number == nil then
     number = -1 -- it must be said which one
   end
-  return wrapped(make_version, host.version(number))
+  return made(make_version, host.version(number))
 end
 
 function history_methods.snapshot_at(_, version)
-  number_of(version)
-  return make_snapshot(), nil
+  return made(make_snapshot, host.version(number_of(version)))
 end
 
 -- ---- the module -------------------------------------------------------------------------------------------
 
-local registry = { parse_id = host.parse_id, get = host.get, find = host.find, build_delta = host.refuse_changes }
+-- Not `get` and `find` of the host: they would take a version.
+local registry = { parse_id = host.parse_id }
+
+function registry.get(id)
+  return host.get(id)
+end
+
+function registry.find(criteria)
+  return host.find(criteria)
+end
 
 function registry.snapshot()
-  return wrapped(make_snapshot, host.version())
+  return made(make_snapshot, host.version())
 end
 
 function registry.snapshot_at(number)
-  return wrapped(make_snapshot, host.snapshot_at(number))
+  return made(make_snapshot, host.snapshot_at(number))
 end
 
 registry.current_version = current_version
@@ -145,6 +213,27 @@ end
 function registry.apply_version(version)
   local done, problem = host.apply_version(number_of(version))
   return done or false, problem
+end
+
+local function entries_of(what)
+  local number = snapshots[what] or versions[what]
+  if number == nil then
+    return what
+  end
+  return host.entries(number)
+end
+
+function registry.build_delta(from, to)
+  local before, problem = entries_of(from)
+  if problem then
+    return nil, problem
+  end
+  local after
+  after, problem = entries_of(to)
+  if problem then
+    return nil, problem
+  end
+  return host.delta(before, after)
 end
 
 return registry

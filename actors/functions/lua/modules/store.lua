@@ -2,7 +2,7 @@ local host, kit = ...
 local setmetatable, next = setmetatable, next
 local kept, allowed = kit.kept, kit.allowed
 
-local held = setmetatable({}, { __mode = "k" }) -- the ID of each store object, out of a script's reach
+local held = kit.private() -- the ID of each store object, out of a script's reach
 local methods = {}
 local Store = { __index = methods, __metatable = "store.Store" }
 

@@ -4,7 +4,7 @@ local setmetatable, ipairs = setmetatable, ipairs
 
 local NANOSECONDS = 1000000000
 
-local timers = setmetatable({}, { __mode = "k" }) -- {timer, channel}, out of a script's reach
+local timers = kit.private() -- {timer, channel}, out of a script's reach
 
 -- ---- waiting ----------------------------------------------------------------------------------------------
 

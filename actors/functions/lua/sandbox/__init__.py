@@ -20,6 +20,7 @@ PARTS: Final = tuple(
     for name in (
         "limits",
         "catching",
+        "private",
         "faults",
         "plain",
         "bridge",

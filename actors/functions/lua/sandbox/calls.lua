@@ -76,13 +76,14 @@ local function finished(ok, ending, codes, value)
 end
 
 local function find_method(name)
-  if type(exports) == "function" then
-    return exports
+  local found = exports
+  if type(exports) == "table" then
+    found = exports[name]
   end
-  local found = type(exports) == "table" and exports[name]
   if type(found) ~= "function" then
     error("method not found: " .. name, 0)
   end
+  home = found
   return found
 end
 
@@ -100,9 +101,7 @@ end
 
 function doors.call(wants_value, method, codes, count, ...)
   return finished(run(function(...)
-    local f = find_method(method)
-    home = f
-    local first, second = f(...)
+    local first, second = find_method(method)(...) -- in no variable: a traceback would name it
     if is_failure(first, second) then
       return "returned", nil, second
     elseif not wants_value then

@@ -3,7 +3,7 @@
 local inner = ...
 local error, type, next, tostring, setmetatable = error, type, next, tostring, setmetatable
 
-local faults = setmetatable({}, { __mode = "k" }) -- the fields of each error object, out of a script's reach
+local faults = inner.private() -- the fields of each error object, out of a script's reach
 local Fault = { __metatable = "error" }
 local fault_methods = {}
 Fault.__index = fault_methods

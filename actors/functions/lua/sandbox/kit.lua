@@ -4,7 +4,7 @@ local inner = ...
 local make_fault, faults = inner.fault, inner.faults
 local error, getinfo = error, debug.getinfo
 
-local kit = { tasks = inner.tasks, fault = make_fault }
+local kit = { tasks = inner.tasks, fault = make_fault, private = inner.private }
 inner.kit = kit
 
 -- ---- errors -----------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ end
 
 -- ---- objects ----------------------------------------------------------------------------------------------
 
--- What a module keeps of an object that it has made, out of a script's reach: `objects` has it by object.
+-- What a module keeps of an object that it has made; `objects` is a `kit.private()`.
 function kit.kept(objects, object, what)
   local found = objects[object]
   if found == nil then

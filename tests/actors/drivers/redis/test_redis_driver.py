@@ -190,6 +190,45 @@ def test_a_large_batch_goes_through_the_scripts_in_pieces(driver):
     assert driver.purge(queue) == 1500
 
 
+def test_large_messages_are_looked_at_a_few_at_a_time(driver, monkeypatch):
+    """In every state, and each once: ready at the head, ready, delayed, in flight."""
+    queue = declare(driver)
+    publish(driver, queue, *[b"%03d" % number + b"x" * 100_000 for number in range(200)])
+    subscription, receiver = subscribe(driver, queue, credit=120)
+    taken = receiver.take(120)
+    for delivery in taken[40:80]:
+        nack(delivery, delay=3600)
+    subscription.pause()
+    assert subscription.flush(PATIENCE)
+    release(*taken[:40])
+    assert subscription.flush(PATIENCE)
+    session = driver._session(driver._queue(queue))
+    pages, ask = [], session.ask
+
+    def ask_and_count(command):
+        reply = ask(command)
+        pages.append(len(reply[0]))
+        return reply
+
+    monkeypatch.setattr(session, "ask", ask_and_count)
+    found = driver.peek(queue, 1000)
+
+    assert [each.state for each in found] == ["ready"] * 120 + ["delayed"] * 40 + ["in_flight"] * 40
+    numbers = [int(each.message.body[:3]) for each in found]
+    assert numbers[:120] == [*range(40), *range(120, 200)]
+    assert sorted(numbers[120:160]) == [*range(40, 80)]  # which are due within the same millisecond
+    assert numbers[160:] == [*range(80, 120)]
+    assert max(pages) <= 11
+    assert [each.message.id for each in driver.peek(queue, 150)] == [each.message.id for each in found[:150]]
+
+
+def test_small_messages_are_looked_at_in_few_trips(driver):
+    queue = declare(driver)
+    driver.publish(queue, messages(*numbered(10_001)), 5)
+
+    assert [each.message.body for each in driver.peek(queue, 20_000)] == numbered(10_000)
+
+
 def test_who_waits_for_room_does_not_send_everything_again_and_again(driver, client):
     queue = declare(driver, max_length=1)
     publish(driver, queue, b"first")
