@@ -147,6 +147,7 @@ def test_a_killed_rabbit_comes_back_on_its_ports_with_what_it_confirmed(new_rabb
     channel.queue_declare(queue_name, durable=True)
     channel.basic_publish("", queue_name, b"kept", pika.BasicProperties(delivery_mode=2))
 
+    server.settle()
     server.kill()
     assert not server.is_running
     with pytest.raises(pika.exceptions.AMQPConnectionError):

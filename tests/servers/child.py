@@ -160,6 +160,9 @@ class Server(ABC):
         if self._child is not None:
             self._child.stop()
 
+    def settle(self) -> None:  # noqa: B027  (most need not do anything)
+        """Returns when a kill would lose nothing that it has confirmed."""
+
     def kill(self) -> None:
         """SIGKILL: what it had not yet written is lost."""
         if self._child is not None:

@@ -137,6 +137,10 @@ class RabbitServer(Server):
         if self._names is not None:
             self._names.stop()
 
+    def settle(self) -> None:
+        """It confirms a new queue before it has written that there is one: killed then, it forgets it and its messages."""
+        self.rabbitmqctl("eval", "mnesia:sync_log().")
+
     def rabbitmqctl(self, *words: str) -> str:
         """What the command says; it takes a second or two."""
         found = script("rabbitmqctl")

@@ -98,6 +98,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(new_rabbit_server,
     runtime.publish("app:work", "before")
     probe.wait(1)
 
+    server.settle()
     server.kill()
     server.start()
 
