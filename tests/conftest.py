@@ -54,9 +54,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            has_its_own = "test_broken_lines" in nodeid
             uses_rabbit = any(word in nodeid for word in ("/amqp/", "[amqp", "rabbit"))
-            return "rabbit" if uses_rabbit and not has_its_own else nodeid
+            return "rabbit" if uses_rabbit else nodeid
 
     return Scheduling(config, log)
 

@@ -142,4 +142,5 @@ def factory(kind: Callable[..., S], folder: Path) -> Iterator[Callable[..., S]]:
 
     yield start
     for server in made:
+        server.kill()  # nobody needs what it would still write
         server.stop()

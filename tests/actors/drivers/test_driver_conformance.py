@@ -69,7 +69,7 @@ class ShortLeases(SqsQueueOptions):
 
 @frozen(kw_only=True)
 class ShortPolls(SqsConsumerOptions):
-    wait_time: float = 2.0
+    wait_time: float = 1.0
 
 
 class SqsOnTheLine(SqsDriver):
