@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from .. import registry as registry_package
@@ -77,14 +78,21 @@ class Runtime:
     """
 
     def __init__(
-        self, registry: Registry, settings: Settings | None = None, *, consuming: bool = True
+        self,
+        registry: Registry,
+        settings: Settings | None = None,
+        *,
+        consuming: bool = True,
+        read: Callable[[], Registry] | None = None,
     ) -> None:
+        """A runtime of a registry; `read` is where `reload` gets another one."""
         self.settings = settings or Settings()
         self.bus = Bus()
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
         self.history = History(registry)
         self._seat = Seat(Topology(registry, self.guard, self.bus, consuming=consuming))
         self._changing = Changing(self, self._seat)
+        self._read = read
         self._is_stopping = False
         self._lock = threading.RLock()
 
@@ -132,15 +140,17 @@ class Runtime:
         Raises:
             ConfigurationError: with everything that is wrong in the directory.
         """
-        registry = registry_package.load(
+        read = partial(
+            registry_package.load,
             path,
             known_kinds(kinds),
-            overrides=overrides,
+            overrides=tuple(overrides),
             ignore_unknown_kinds=ignore_unknown_kinds,
             environ=environ,
         )
+        registry = read()
         settings = registry_package.load_settings(path, Settings, environ)
-        return cls(registry, settings, consuming=consuming)
+        return cls(registry, settings, consuming=consuming, read=read)
 
     # ---- life ----------------------------------------------------------------------------------------
 
@@ -275,6 +285,23 @@ class Runtime:
         """
         self._require_allowed("registry.apply_version")
         return self._changing.go_to(number, timeout)
+
+    def reload(self, timeout: float | None = None) -> Version:
+        """Read the application directory again, and change what runs accordingly, as `apply` does.
+
+        What was changed by `apply` and is not in the directory goes. Files that handlers import, installed modules and
+        `.noria.yaml` are not read again. Without a difference nothing happens, and the current version is returned.
+
+        Raises:
+            ConfigurationError: with everything that is wrong in the directory; nothing has changed.
+            TypeError: this runtime was not made by `load`.
+            FunctionBroken, AccessDenied, ChangeWouldLose, ChangeFailed, ChangeFromHandler, ChangeInProgress,
+            NotRunning: as `apply`.
+        """
+        self._require_allowed("registry.apply")
+        if self._read is None:
+            raise TypeError("only a runtime that was made by Runtime.load has a directory to read again")
+        return self._changing.reload(self._read, timeout)
 
     def _require_allowed(self, action: str) -> None:
         context = current_context()
