@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from ..registry import Change, Create, Delete, Registry, Update, Version, differences
+from ..registry import Change, Create, Delete, Registry, Update, Version, affected, differences
 from ..security import current_context
 from .errors import (
     ChangeFailed,
@@ -81,6 +81,15 @@ class Changing:
         with self._alone():
             registry = self._runtime.history[number].registry
             return self._change_to(registry, timeout, lambda: self._runtime.history.go_to(number))
+
+    def reload(self, read: Callable[[], Registry], timeout: float | None) -> Version:
+        """Make what is declared elsewhere the next version, if it is another one. See `Runtime.reload`."""
+        with self._alone():
+            before, registry = self._seat.topology.registry, read()
+            changes = differences(before, registry)
+            if not changes and not affected(before, registry):
+                return self._runtime.history.current
+            return self._change_to(registry, timeout, lambda: self._runtime.history.add(registry, changes))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

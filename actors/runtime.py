@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from .. import registry as registry_package
@@ -37,17 +38,14 @@ from .errors import (
     NotRunning,
     QueueNotFound,
     StopFromHandler,
-    StopIncomplete,
 )
-from .events import ConsumerDrained
 from .function import Function
 from .handle import HandlerContext
 from .idleness import Look
+from .life import Life
 from .queue import Queue, QueueRetired
 from .settings import Settings
 from .stores import MemoryStore
-from .supervision import supervise
-from .supervision.errors import StopTimeout, SupervisorStopping
 from .topology import Topology
 
 Found = TypeVar("Found")
@@ -77,16 +75,22 @@ class Runtime:
     """
 
     def __init__(
-        self, registry: Registry, settings: Settings | None = None, *, consuming: bool = True
+        self,
+        registry: Registry,
+        settings: Settings | None = None,
+        *,
+        consuming: bool = True,
+        read: Callable[[], Registry] | None = None,
     ) -> None:
+        """A runtime of a registry; `read` is where `reload` gets another one."""
         self.settings = settings or Settings()
         self.bus = Bus()
         self.guard = Guard(strict=self.settings.security.strict_mode, bus=self.bus)
         self.history = History(registry)
         self._seat = Seat(Topology(registry, self.guard, self.bus, consuming=consuming))
         self._changing = Changing(self, self._seat)
-        self._is_stopping = False
-        self._lock = threading.RLock()
+        self._read = read
+        self._life = Life(self._seat)
 
     @property
     def registry(self) -> Registry:
@@ -132,15 +136,17 @@ class Runtime:
         Raises:
             ConfigurationError: with everything that is wrong in the directory.
         """
-        registry = registry_package.load(
+        read = partial(
+            registry_package.load,
             path,
             known_kinds(kinds),
-            overrides=overrides,
+            overrides=tuple(overrides),
             ignore_unknown_kinds=ignore_unknown_kinds,
             environ=environ,
         )
+        registry = read()
         settings = registry_package.load_settings(path, Settings, environ)
-        return cls(registry, settings, consuming=consuming)
+        return cls(registry, settings, consuming=consuming, read=read)
 
     # ---- life ----------------------------------------------------------------------------------------
 
@@ -156,32 +162,8 @@ class Runtime:
             StartTimeout: the time was up; what had started was stopped again.
             NotRunning: somebody stops the runtime meanwhile.
         """
-        with self._changing.excluded(), self._lock:
-            if self._is_stopping:
-                raise NotRunning(is_stopping=True)
-            if self._seat.supervision is not None:
-                return
-            try:
-                self._seat.topology.load_functions()
-            except BaseException:
-                self._seat.topology.close()
-                raise
-            supervision = self._seat.supervision = supervise(
-                self._seat.topology.children(self), bus=self.bus, name="runtime"
-            )
-        try:
-            supervision.wait_started(timeout)
-        except SupervisorStopping as error:
-            raise NotRunning(is_stopping=True) from error
-        except BaseException:
-            self._stop_quietly()
-            raise
-
-    def _stop_quietly(self) -> None:
-        try:
-            self.stop()
-        except StopIncomplete:
-            return  # The failed start is what the caller has to hear about.
+        with self._changing.excluded():
+            self._life.start(self, timeout)
 
     def stop(self, timeout: float | None = None) -> DrainReport:
         """Stop everything in reverse order: the seed's four steps for each consumer.
@@ -200,30 +182,7 @@ class Runtime:
         if isinstance(context, HandlerContext) and context.runtime is self:
             raise StopFromHandler
         limit = self.settings.shutdown.timeout if timeout is None else timeout
-        with self._lock:
-            supervision = self._seat.supervision
-            self._is_stopping = supervision is not None
-        if supervision is None:
-            return DrainReport.of((), 0.0)
-        began = time.monotonic()
-        drains: list[ConsumerDrained] = []
-        unsubscribe = self.bus.subscribe(drains.append, ConsumerDrained)
-        left: tuple[str, ...] = ()
-        try:
-            supervision.stop(limit)
-        except StopTimeout as error:
-            left = error.unfinished
-        finally:
-            unsubscribe()
-            with self._lock:
-                if self._seat.supervision is supervision:
-                    self._seat.supervision, self._is_stopping = None, False
-                    self._seat.topology.close()
-        report = DrainReport.of(drains, time.monotonic() - began)
-        unfinished = tuple(dict.fromkeys((*report.unfinished, *left)))
-        if unfinished or report.abandoned:
-            raise StopIncomplete(report, unfinished)
-        return report
+        return self._life.stop(self, limit)
 
     def __enter__(self) -> Self:
         self.start()
@@ -235,7 +194,7 @@ class Runtime:
     @property
     def is_running(self) -> bool:
         """Started, and nobody has asked it to stop."""
-        return self._seat.supervision is not None and not self._is_stopping
+        return self._life.is_running
 
     # ---- change --------------------------------------------------------------------------------------
 
@@ -275,6 +234,23 @@ class Runtime:
         """
         self._require_allowed("registry.apply_version")
         return self._changing.go_to(number, timeout)
+
+    def reload(self, timeout: float | None = None) -> Version:
+        """Read the application directory again, and change what runs accordingly, as `apply` does.
+
+        What was changed by `apply` and is not in the directory goes. Files that handlers import, installed modules and
+        `.noria.yaml` are not read again. Without a difference nothing happens, and the current version is returned.
+
+        Raises:
+            ConfigurationError: with everything that is wrong in the directory; nothing has changed.
+            TypeError: this runtime was not made by `load`.
+            FunctionBroken, AccessDenied, ChangeWouldLose, ChangeFailed, ChangeFromHandler, ChangeInProgress,
+            NotRunning: as `apply`.
+        """
+        self._require_allowed("registry.apply")
+        if self._read is None:
+            raise TypeError("only a runtime that was made by Runtime.load has a directory to read again")
+        return self._changing.reload(self._read, timeout)
 
     def _require_allowed(self, action: str) -> None:
         context = current_context()
@@ -351,8 +327,8 @@ class Runtime:
 
     def _require_running(self, caller: CallContext | None) -> None:
         """While it stops, only handlers that still run may go on."""
-        if self._seat.supervision is None or (self._is_stopping and caller is None):
-            raise NotRunning(is_stopping=self._is_stopping)
+        if self._seat.supervision is None or (self._life.is_stopping and caller is None):
+            raise NotRunning(is_stopping=self._life.is_stopping)
 
     def call(self, function: str | EntryID, *arguments: Any) -> Any:
         """Call a function of the application in this thread and return its result.
@@ -442,7 +418,7 @@ class Runtime:
         pause = threading.Event()
         while not (look := Look(self._seat.topology)).is_idle():
             if not self.is_running:
-                raise NotRunning(is_stopping=self._is_stopping)
+                raise NotRunning(is_stopping=self._life.is_stopping)
             now = time.monotonic()
             if (deadline is not None and now >= deadline) or look.is_hopeless(self.failures):
                 raise NotIdle(now - began, look.waiting(), self.failures)

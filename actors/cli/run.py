@@ -86,7 +86,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     """Run the application directory APP, which is put last on Python's module path.
 
     Log lines go to stderr. SIGINT (Ctrl-C) or SIGTERM stops gracefully; a second one ends the process at once, with
-    exit code 130 or 143.
+    exit code 130 or 143. SIGHUP reads APP again, and exchanges what has changed.
 
     Exit codes: 0 clean, also when messages failed and lie in a dead-letter queue; 1 when a service gave up or cannot
     start, a handler did not finish in time, an input line was bad, or what was fed waits for a consumer that does not
@@ -172,7 +172,7 @@ class _Run:
         from ..observability import LogSink
         from .why import Why
 
-        why = Why(self._application.path, self._runtime.registry)
+        why = Why(self._application.path, lambda: self._runtime.registry)
         return LogSink(more=why).listen(self._runtime.bus)
 
     def _warn(self) -> None:

@@ -14,6 +14,7 @@ import attrs
 
 from .application import resting
 from .readers import unread
+from .reloading import Reloading
 from .signals import Interrupted, Signals
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Session:
         self._signals = signals
         self._until_idle = until_idle
         self._stop_timeout = stop_timeout
+        self._reloading = Reloading(runtime)
         self._stuck_before: Mapping[str, int] | None = None
 
     def start(self) -> bool:
@@ -103,7 +105,8 @@ class Session:
             feed.start(self.runtime)
         try:
             while not self._signals.stopping.wait(GLANCE) and not self._is_over(ending):
-                pass
+                if self._signals.hung_up.is_set():
+                    self._reloading.begin(self._signals.hung_up)
             is_idle = self._until_idle and not self.is_stopping and not ending.problems
             ending.problems += [f"{name} gave up: {error}" for name, error in self.runtime.failures.items()]
         finally:
@@ -199,7 +202,8 @@ class Session:
         found: dict[EntryID, None] = {id_: None}
         waiting = [id_]
         while waiting:
-            for needed in self.runtime.registry[waiting.pop()].dependencies:
+            entry = self.runtime.registry.get(waiting.pop())  # a reload may just have taken it away
+            for needed in () if entry is None else entry.dependencies:
                 if needed not in found:
                     found[needed] = None
                     waiting.append(needed)

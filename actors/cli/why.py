@@ -6,7 +6,7 @@ Knows: `noria policy explain`, and which consumers act as whom. Must not know: p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,12 @@ class Why:
 
     Args:
         path: the application directory, as it was given.
-        registry: its entries.
+        registry: gives its entries, as of now.
     """
 
-    def __init__(self, path: str, registry: Registry) -> None:
+    def __init__(self, path: str, registry: Callable[[], Registry]) -> None:
         self._path = path
-        self._consumers = tuple(entry for entry in registry if entry.kind == "queue.consumer")
+        self._registry = registry
         self._told: set[tuple[EntryID, str]] = set()
         self._lock = Lock()
 
@@ -44,7 +44,7 @@ class Why:
 
     def _asking(self, event: Denied) -> Iterator[Entry]:
         """The consumers that may have been denied: an event knows who acted, which can be more than one of them."""
-        for consumer in self._consumers:
+        for consumer in self._registry().find({".kind": "queue.consumer"}):
             block = consumer.config.lifecycle.security
             actor = block.actor if block is not None else None
             is_its_call = event.action != "funcs.call" or event.resource == str(consumer.config.func)

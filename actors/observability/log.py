@@ -17,7 +17,14 @@ import attrs
 
 from ...registry import Bus, Event, NoriaError
 from ...security.events import Denied
-from ..events import ConsumerDrained, MessageAcked, MessageDeadLettered, MessageFailed, WorkerStuck
+from ..events import (
+    ApplicationChanged,
+    ConsumerDrained,
+    MessageAcked,
+    MessageDeadLettered,
+    MessageFailed,
+    WorkerStuck,
+)
 from ..supervision.errors import describe
 from ..supervision.events import (
     ChildFailed,
@@ -32,6 +39,7 @@ from ..supervision.events import (
 LOGGER: Final = "noria"
 
 LEVELS: Final[Mapping[type[Event], int]] = {
+    ApplicationChanged: logging.INFO,
     MessageAcked: logging.DEBUG,
     MessageFailed: logging.WARNING,
     MessageDeadLettered: logging.WARNING,

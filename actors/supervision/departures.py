@@ -23,6 +23,7 @@ class Departures:
         """Those abandoned while they started: they still have some time to stop."""
         self._below: list[str] = []
         self._leaving: deque[tuple[str, Lifeline]] = deque()
+        self._survived: tuple[tuple[str, Lifeline], ...] = ()
 
     def abandon(self, child: Child, lifeline: Lifeline) -> None:
         """Go on without this life; its thread is shown with the child for as long as it runs."""
@@ -35,6 +36,9 @@ class Departures:
             self._leaving.popleft()
         if lifeline not in self.strays:
             self._leaving.append((child.id, lifeline))
+        self._survived = tuple(each for each in self._survived if _has_orphans(each[1]))
+        if _has_orphans(lifeline):
+            self._survived = (*self._survived, (child.id, lifeline))
 
     def ended(self, lifeline: Lifeline) -> bool:
         """An abandoned life ended after all. Returns False when it is none of them."""
@@ -57,4 +61,11 @@ class Departures:
 
     def lives(self) -> list[tuple[str, Lifeline]]:
         """Every one whose thread may still run, with its child's ID."""
-        return [*tuple(self._leaving), *((child.id, stray) for stray, child in tuple(self.strays.items()))]
+        strays = ((child.id, stray) for stray, child in tuple(self.strays.items()))
+        return [*tuple(self._leaving), *self._survived, *strays]
+
+
+def _has_orphans(lifeline: Lifeline) -> bool:
+    """Whether it was a supervisor that died before some of its children."""
+    orphans = getattr(lifeline.actor, "orphans", None)
+    return orphans is not None and bool(orphans(bereft=lifeline.ended))

@@ -51,9 +51,6 @@ SWEEP_EVERY: Final = 1.0
 RUSH_AT: Final = 0.8
 """The part of a stop's time after which nobody waits any more for dependents to stop first."""
 
-CRASHES_BORNE: Final = 10
-"""How often a crashing supervisor tries to stop its children in order before it lets go of them."""
-
 
 class Phase(Enum):
     """Where a supervisor stands itself."""
@@ -119,6 +116,18 @@ class Keeper(Supervised):
                 found.append((f"{prefix}{name}", lifeline))
                 if isinstance(lifeline.actor, Keeper):
                     found += lifeline.actor.lives(f"{prefix}{name}/")
+        return found
+
+    def orphans(self, *, bereft: bool) -> list[Lifeline]:
+        """The lives at or below the children whose supervisor has ended while they had not. Thread-safe.
+
+        `bereft` says whether this one has ended itself. Those that were abandoned have had their time, and do not count.
+        """
+        present = [lifeline for child in self.siblings if (lifeline := child.record.lifeline) is not None]
+        found = [lifeline for lifeline in present if bereft and not lifeline.ended]
+        for lifeline in (*present, *(lifeline for _, lifeline in self._departures.lives())):
+            if isinstance(lifeline.actor, Keeper):
+                found += lifeline.actor.orphans(bereft=lifeline.ended)
         return found
 
     def stop_children(self, deadline: float | None = None) -> None:
@@ -313,6 +322,8 @@ class Keeper(Supervised):
         for child in self.siblings:
             life = child.lifeline
             if child.up and (life is None or life.ended or not life.is_running()):
+                if life is not None:
+                    self._departures.leave(child, life)
                 child.lifeline = None
                 child.become(State.STOPPED, "lost in its supervisor's crash")
         self.siblings.up = {child.id for child in self.siblings if child.up}

@@ -27,6 +27,7 @@ from .errors import (
     SupervisorStopping,
 )
 from .events import SupervisorFailed, log_event
+from .last_out import Root, await_orphans, bury_orphans, hurry_orphans, is_gone, lives_of
 from .mailbox import Clock
 from .messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
 from .restart import Intensity, Random, RestartWindow, Strategy, needed_by
@@ -72,7 +73,7 @@ class Supervision:
         self._stopping = False
         self._ended = False
         self._crashes = RestartWindow(ROOT_INTENSITY)
-        self._former: tuple[tuple[Supervisor, Lifeline], ...] = ()
+        self._former: tuple[Root, ...] = ()
         self._since = time.time()
         root = create(children)
         self._root, self._life = root, Lifeline(name, lambda: root, self)
@@ -82,9 +83,10 @@ class Supervision:
         self._watcher.start()
 
     def _watch(self) -> None:
-        """See whether the root has died without a word; below it, supervisors do that for their children."""
+        """See whether somebody has died without a word whom no supervisor looks after: the root, an orphan."""
         while not self._over.wait(LOOK_EVERY):
             self._life.bury()
+            bury_orphans(self._roots())
 
     def __enter__(self) -> Self:
         try:
@@ -243,11 +245,15 @@ class Supervision:
             self._stopping = True
             root, life, again = self._root, self._life, self._ended
         # A little less than we wait, so that the root can still tell what did not stop.
-        life.request_stop(root.mailbox.clock() + timeout - min(0.25, timeout / 10))
+        deadline = root.mailbox.clock() + timeout - min(0.25, timeout / 10)
+        life.request_stop(deadline)
+        hurry_orphans(self._roots(), deadline)
         self._wait(lambda: self._ended, timeout)
         if self._ended:
             self._watcher.join()
-        left = [name for name, lifeline in self._lives() if not _gone(lifeline, end, wait=again)]
+        await_orphans(self._roots(), end)
+        lives = lives_of(self._roots(), self.name)
+        left = [name for name, lifeline in lives if not is_gone(lifeline, end, wait=again)]
         if left:
             raise StopTimeout(timeout, left)
 
@@ -334,11 +340,9 @@ class Supervision:
             if child.wanted and child.state is not State.RUNNING
         }
 
-    def _lives(self) -> Iterator[tuple[str, Lifeline]]:
-        """Every thread that may still run, the tree's own last."""
-        for root, life in (*self._former, (self._root, self._life)):
-            yield from root.lives()
-            yield self.name, life
+    def _roots(self) -> tuple[Root, ...]:
+        """Every root there was, the present one last."""
+        return (*self._former, (self._root, self._life))
 
     def _wait(self, holds: Callable[[], bool], timeout: float | None, *children: Child) -> bool:
         """Wait until something holds, looking again at every change of the tree or of these children."""
@@ -398,14 +402,6 @@ def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child
         lifeline = child.record.lifeline
         if lifeline is not None and isinstance(lifeline.actor, Supervisor):
             yield from _walk(lifeline.actor, f"{prefix}{child.id}/")
-
-
-def _gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:
-    """Whether the thread has ended; one that has said its last word is given a moment to do so."""
-    lifeline.cancel()
-    if wait or lifeline.ended:
-        lifeline.join(max(0.1, end - time.monotonic()))
-    return not lifeline.is_running()
 
 
 def _listen(bell: Bell, timeout: float) -> None:

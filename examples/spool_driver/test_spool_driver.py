@@ -11,6 +11,8 @@ def lose_store(driver):
     with driver._lock:
         driver._store.close()
         driver._store = Spool("/dev/null/nowhere")
+        # What it has claimed has a path of its own, which still leads into the folder.
+        driver._loss = OSError("the folder is gone")
     driver.ring()
 
 

@@ -1,6 +1,7 @@
 """Changing an application: what is touched is exchanged, all of it or nothing, and nothing is lost (spec, registry 5)."""
 
 import sys
+import textwrap
 import threading
 
 import pytest
@@ -571,6 +572,61 @@ def test_a_killed_root_starts_what_there_is_now(runtime, probe):
     runtime.publish("app:others", "a")
     assert probe.wait(1)[0][:2] == ("work", "a")
     assert "app:porter" not in states(runtime)
+
+
+# ---- the directory again -----------------------------------------------------------------------------
+
+
+def test_a_reload_exchanges_what_the_directory_says_otherwise(application, start, probe):
+    runtime = start(APP, HANDLERS)
+    before, clerk = restarts_of(runtime, "app:tasks", "app:porter"), restarts_of(runtime, "app:clerk")
+    moved = "\n# everything stands a line lower\n" + textwrap.dedent(APP)
+
+    application(moved.replace("func: work", "func: other"), HANDLERS)
+    version = runtime.reload()
+
+    assert (version.number, restarts_of(runtime, "app:tasks", "app:porter")) == (1, before)
+    assert restarts_of(runtime, "app:clerk") != clerk
+    runtime.publish("app:tasks", "a")
+    assert probe.wait(1)[0][0] == "other"
+
+
+def test_a_reload_reads_handlers_again(application, start, probe):
+    runtime = start(APP, HANDLERS)
+    application(APP, HANDLERS.replace('"work"', '"new work"'))
+
+    runtime.reload()
+    runtime.publish("app:tasks", "a")
+
+    assert probe.wait(1)[0] == ("new work", "a", 1)
+
+
+def test_a_reload_without_a_difference_is_none(runtime):
+    before = restarts_of(runtime, *states(runtime))
+
+    assert runtime.reload() is runtime.history.current
+    assert (runtime.history.current.number, restarts_of(runtime, *states(runtime))) == (0, before)
+
+
+def test_a_reload_takes_back_what_the_directory_does_not_have(runtime):
+    runtime.apply([Create("app:more", "queue.queue", {"driver": "memory"})])
+
+    assert runtime.reload().number == 2
+    assert runtime.registry.get("app:more") is None
+
+
+def test_a_reload_of_a_broken_directory_changes_nothing(application, runtime):
+    application(APP.replace("queue: tasks", "queue: tusks"), HANDLERS)
+
+    with pytest.raises(ConfigurationError, match="tusks"):
+        runtime.reload()
+
+    assert (runtime.history.current.number, set(states(runtime).values())) == (0, {"running"})
+
+
+def test_a_runtime_that_was_not_loaded_has_nothing_to_read_again(runtime):
+    with pytest.raises(TypeError, match=r"Runtime\.load"):
+        Runtime(runtime.registry).reload()
 
 
 # ---- who may -----------------------------------------------------------------------------------------

@@ -198,7 +198,8 @@ def start() -> Iterator[Callable[..., Running]]:
         each.process.kill()
         each.process.wait()
         with contextlib.suppress(BrokenPipeError):
-            each.process.stdin.close()
+            if each.process.stdin is not None:
+                each.process.stdin.close()
 
 
 @pytest.fixture

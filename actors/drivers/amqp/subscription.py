@@ -2,13 +2,10 @@
 
 Knows: the consuming channel, delivery tags, what a settlement is in AMQP. Must not know: how letters are sent.
 
-Deliveries belong to the connection: when it ends, with its process or without, the broker gives them to others. It
-marks them as redelivered then, but does not say whether a handler had begun; such a suspect is put on record before
-its handler runs: a copy that counts the run takes its place, in a queue of our own that nobody else reads and from
-which it goes back if we die, too.
+Deliveries belong to the connection: when it ends, with its process or without, the broker gives them to others, as
+suspects (suspects.py).
 """
 
-import itertools
 import os
 import threading
 from collections import deque
@@ -23,19 +20,15 @@ from ...errors import BodyRefused, DriverUnavailable, QueueFull, QueueNotFound
 from ..held import HeldSubscription, Settlement, Verb
 from ..io_thread import Request
 from .declared import DeclaredQueue
-from .delay_steps import delay_queue_name, expiring_after, step_for
+from .delay_steps import delay_queue_name, step_for
 from .headers import DELAY_LEFT, Letter, keep_expiration, letter_of, received
-from .options import AmqpConsumerOptions, dead_lettering_to
+from .options import AmqpConsumerOptions
 from .publication import Publication
+from .suspects import Suspects
 
 if TYPE_CHECKING:
-    from .control import Refusal
     from .session import Session
 
-# A suspect's copy that nobody holds goes back to its queue after so many milliseconds.
-SUSPECT_WAIT = 1000
-# And its queue is deleted when nobody has taken part in it for so long.
-SUSPECTS_EXPIRY = 600_000
 # Seconds until a copy is sent again that the broker did not take.
 COPY_AGAIN = 0.5
 # Characters of a dead letter's reason that are kept if the whole of it is too much for a frame.
@@ -86,11 +79,7 @@ class AmqpSubscription(HeldSubscription):
         self._is_cancelled = False
         self._may_end = False
         self._flushes: set[threading.Event] = set()
-        self._suspects_name = f"{queue.suspects_name}.{os.urandom(8).hex()}"
-        self._are_suspects_ready = False
-        self._noting: list[tuple[Delivery, Request]] = []
-        self._runs: dict[str, tuple[Delivery, Request]] = {}
-        self._run_names = itertools.count(1)
+        self._suspects = Suspects(session, queue, replace=self._replace, credit=terms.credit)
         # The tags of copies that count their run already.
         self._recorded: set[int] = set()
 
@@ -107,6 +96,24 @@ class AmqpSubscription(HeldSubscription):
         self.ack((delivery,))
         return True
 
+    def move_all(
+        self, deliveries: Sequence[Delivery], queue: str, messages: Sequence[Message]
+    ) -> Sequence[bool]:
+        """Store them there, confirmed, and take away here those that are."""
+        if self.is_closed:
+            return [True] * len(deliveries)  # gone back already, and moved when it fails again
+        count = len(messages)
+        try:
+            self._session.store(queue, messages, 0)
+        except (DriverUnavailable, QueueFull) as error:
+            count = error.accepted
+        except QueueNotFound:
+            count = 0
+        except BodyRefused:  # of one of them, and none was sent
+            return super().move_all(deliveries, queue, messages)
+        self.ack(deliveries[:count])
+        return [number < count for number in range(len(deliveries))]
+
     def _store(self, queue: str, message: Message) -> None:
         try:
             self._session.store(queue, [message], 0)
@@ -122,7 +129,7 @@ class AmqpSubscription(HeldSubscription):
 
     def note_start(self, delivery: Delivery) -> None:
         """Put a copy that counts this run in the place of the delivery."""
-        self._session.ask(partial(self._note_start, delivery))
+        self._session.ask(partial(self._suspects.note_start, delivery))
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything was sent, and until the broker has worked it off: it answers in order."""
@@ -176,7 +183,7 @@ class AmqpSubscription(HeldSubscription):
             channel.close()
             self._end()
             return
-        self._channel = channel
+        self._channel = self._suspects.channel = channel
         channel.add_on_close_callback(self._on_channel_closed)
         channel.add_on_cancel_callback(self._on_cancelled_by_broker)
         if self.queue.expired_name is not None:
@@ -204,7 +211,7 @@ class AmqpSubscription(HeldSubscription):
         self._session.link.fail(f"the broker deleted or moved queue {self.queue.name}")
 
     def _on_channel_closed(self, _channel: Any, reason: Any) -> None:
-        self._channel = None
+        self._channel = self._suspects.channel = None
         if not self._session.link.consuming.is_open:
             return  # the session ends everything
         if self._started is not None and not self._started.is_done:
@@ -215,8 +222,7 @@ class AmqpSubscription(HeldSubscription):
         self._end()
 
     def _end(self) -> None:
-        for _, request in (*self._runs.values(), *self._noting):
-            request.finish(error=DriverUnavailable(self._session.name, "the delivery has gone back"))
+        self._suspects.end()
         self._session.forget(self)
         self.ended.set()
 
@@ -278,8 +284,7 @@ class AmqpSubscription(HeldSubscription):
         if self._arrived:
             self._hand_over_arrived()
         if self._may_end and not self._copying and not self._settlements:
-            if self._are_suspects_ready:
-                self._channel.queue_delete(self._suspects_name)  # empty, now that everything is settled
+            self._suspects.delete_queue()  # empty, now that everything is settled
             self._channel.close()
 
     def _settle_all(self, settlements: Iterable[Settlement]) -> None:
@@ -358,61 +363,18 @@ class AmqpSubscription(HeldSubscription):
 
         send()
 
-    # ---- suspects --------------------------------------------------------------------------------------
-
-    def _note_start(self, delivery: Delivery, request: Request) -> None:
-        self._noting.append((delivery, request))
-        if self._are_suspects_ready:
-            self._send_runs()
-        elif len(self._noting) == 1:
-            queue_type = self.queue.options.queue_type
-            arguments = dead_lettering_to(self.queue.name, queue_type)
-            arguments |= {"x-message-ttl": SUSPECT_WAIT, **expiring_after(SUSPECTS_EXPIRY, queue_type)}
-            self._session.control.declare(
-                self._suspects_name, self._on_suspects_declared, durable=True, arguments=arguments
-            )
-
-    def _on_suspects_declared(self, _frame: Any, refusal: "Refusal | None") -> None:
-        if refusal is not None:
-            self._session.link.fail(
-                f"cannot declare queue {self._suspects_name}: {refusal.code} {refusal.text}"
-            )
-        elif self._channel is not None:
-            # It stays until the end of the channel: a queue without a consumer would be deleted.
-            self._channel.basic_consume(
-                self._suspects_name, self._on_run, callback=lambda _frame: self._on_suspects_ready()
-            )
-
-    def _on_suspects_ready(self) -> None:
-        self._are_suspects_ready = True
-        self._send_runs()
-
-    def _send_runs(self) -> None:
-        for delivery, request in self._noting:
-            run = str(next(self._run_names))
-            self._runs[run] = delivery, request
-            letter = letter_of(delivery.message, attempts=delivery.attempt, suspect=True, run=run)
-            # Confirmed or not, what counts is that it comes.
-            self._session.publisher.send(Publication(self._suspects_name, [keep_expiration(letter)]))
-        self._noting.clear()
-
-    def _on_run(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        delivery, request = self._runs.pop(received(properties, body).run)
+    def _replace(self, delivery: Delivery, tag: int) -> bool:
+        """A copy that counts its run has come for a delivery; False if that was settled or given back meanwhile."""
         with self._lock:
             original = delivery.receipt
-            is_held = self._held.pop(original, None) is not None
-            if is_held:
-                delivery.receipt = method.delivery_tag
-                self._held[delivery.receipt] = delivery
-        if not is_held:  # it was settled or given back meanwhile
-            channel.basic_ack(method.delivery_tag)
-            request.finish(error=DriverUnavailable(self._session.name, "the delivery has gone back"))
-            return
-        self._unacked[delivery.receipt] = None
-        self._recorded.add(delivery.receipt)
+            if self._held.pop(original, None) is None:
+                return False
+            delivery.receipt = tag
+            self._held[tag] = delivery
+        self._unacked[tag] = None
+        self._recorded.add(tag)
         self._ack([original])
-        # Answered when the original is surely gone: the broker works a channel off in order.
-        channel.basic_qos(prefetch_count=self._limit, callback=lambda _frame: request.finish())
+        return True
 
     # ---- flushing --------------------------------------------------------------------------------------
 

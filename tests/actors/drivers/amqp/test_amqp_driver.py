@@ -266,6 +266,25 @@ def test_what_was_refused_takes_no_room(driver, raw):
     assert driver.info(queue).ready == 900
 
 
+def test_one_reason_too_long_for_a_frame_holds_up_none_that_move_with_it(driver):
+    queue, dead = declare(driver), declare(driver)
+    publish(driver, queue, *numbered(3))
+    subscription, receiver = subscribe(driver, queue)
+    deliveries = receiver.take(3)
+    errors = ["short", "x" * 200_000, "short"]
+    letters = [
+        Message(delivery.message.id, delivery.message.body, {"x_dead_letter_error": error})
+        for delivery, error in zip(deliveries, errors, strict=True)
+    ]
+
+    assert list(subscription.move_all(deliveries, dead, letters)) == [True] * 3
+    assert subscription.flush(PATIENCE)
+    _, second = subscribe(driver, dead)
+    found = second.take(3)
+    assert bodies(found) == numbered(3)
+    assert [len(each.message.headers["x_dead_letter_error"]) for each in found] == [5, 1000, 5]
+
+
 def test_headers_that_fit_into_no_frame_are_refused(driver):
     queue = declare(driver)
 

@@ -1,0 +1,64 @@
+"""SIGHUP: the application is read again while it runs."""
+
+import os
+import pty
+import signal
+
+import pytest
+
+HANDLERS = "def handler(body):\n    print('%s', body, flush=True)\n"
+
+
+@pytest.fixture
+def running(start, application):
+    started = start("run", application(handlers=HANDLERS % "old"), "--publish", "app:tasks=-")
+    started.say("1")
+    started.wait_for("old 1")
+    return started
+
+
+def test_what_has_changed_is_exchanged_while_it_runs(running, application):
+    application(handlers=HANDLERS % "new")
+
+    running.signal(signal.SIGHUP)
+    told = running.wait_for("ApplicationChanged", "stderr")
+    running.say("2")
+    running.wait_for("new 2")
+
+    assert '"version": 1' in told
+    assert '"restarted": ["app:worker"]' in told
+    running.signal(signal.SIGTERM)
+    assert running.end()[0] == 0
+
+
+def test_what_is_wrong_is_told_and_changes_nothing(running, application, definition):
+    application(definition.replace("concurrency", "concurency"), handlers=HANDLERS % "new")
+
+    running.signal(signal.SIGHUP)
+    told = running.wait_for("NotReloaded", "stderr")
+    running.say("2")
+    running.wait_for("old 2")
+
+    assert "concurency: unknown field; did you mean" in told
+    assert "app.yaml:" in told
+    running.signal(signal.SIGTERM)
+    assert running.end()[0] == 0
+
+
+def test_without_a_difference_nothing_happens(running):
+    running.signal(signal.SIGHUP)
+
+    assert "nothing has changed" in running.wait_for("Reloaded", "stderr")
+
+
+def test_a_closed_terminal_stops_gracefully(start, application):
+    """The kernel sends the same signal then."""
+    parent, child = pty.openpty()
+    running = start("run", application(), "--log-level", "debug", stdin=child)
+    os.close(child)
+    running.wait_for("app:worker", "stderr")
+    os.close(parent)
+
+    running.signal(signal.SIGHUP)
+
+    assert running.process.wait(60) == 0
