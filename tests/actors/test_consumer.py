@@ -647,7 +647,10 @@ def test_nobody_waits_for_a_consumer_that_gave_up(start, probe):
         runtime.wait_idle()
 
 
-def test_an_async_handler_that_does_not_end_is_cancelled_before_the_stop_gives_it_up(start, probe):
+def test_an_async_handler_that_does_not_end_is_cancelled_before_the_stop_gives_it_up(
+    start, probe, monkeypatch
+):
+    monkeypatch.setattr("noria.actors.consumer.CANCEL_TASKS_AT", 0.01)
     runtime = start(
         app(),
         """
@@ -664,7 +667,7 @@ def test_an_async_handler_that_does_not_end_is_cancelled_before_the_stop_gives_i
     runtime.publish("app:tasks", "x")
     probe.wait(1)
 
-    report = runtime.stop(0.5)
+    report = runtime.stop(20)
 
     assert probe.records == ["begun", "cancelled"]
     assert (report.finished, report.abandoned) == (1, ())
