@@ -177,7 +177,10 @@ class Consumer(Supervisor):
         worker = self._workers.pop(child_id, None)
         if worker is None:
             return
-        self._binding.handlings.pop(child_id, None)
+        if (
+            self._binding.handlings.get(child_id) is worker.handling
+        ):  # a successor of ours may have another one
+            del self._binding.handlings[child_id]
         self._gone.add(worker)
         if isinstance(error, ChildStuck):
             self._stuck.append(worker)  # and it still has its delivery

@@ -119,6 +119,10 @@ class WorkerMailbox(Mailbox):
         self.is_idle = False
         self.is_coming = False
 
+    def has_something(self) -> bool:
+        """Also a delivery that any worker of the pool could take."""
+        return bool(self._buffer) or super().has_something()
+
     def _next(self) -> Envelope[Any] | None:
         envelope = super()._next()
         if envelope is not None:

@@ -7,8 +7,10 @@ imported before an application is really loaded.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -48,6 +50,13 @@ class Application:
         for warning in skipped(registry):
             warning.tell()
         return registry
+
+    def make_importable(self) -> None:
+        """Let handlers import what stands in the directory.
+
+        It comes last: a queue.py of the application must not be what the standard library imports as queue.
+        """
+        sys.path.append(str(Path(self.path).absolute()))
 
     def settings(self) -> Settings:
         """Read `.noria.yaml`.

@@ -96,8 +96,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     from .logs import format_of, handler_for, logging_to
 
     runtime = _loaded(application)
-    # Last: a queue.py of the application must not be what the standard library imports as queue.
-    sys.path.append(str(Path(application.path).absolute()))
+    application.make_importable()
     feeds = feeds_of(sources, runtime.registry)
     settings = runtime.settings.logger
     form = format_of(

@@ -118,6 +118,8 @@ class Child:
 
     spec: ChildSpec
     record: Record = attrs.field(factory=Record)
+    wish: bool = attrs.field(default=attrs.Factory(lambda child: child.spec.auto_start, takes_self=True))
+    """Whether it starts with its supervisor: as its spec says, until somebody asks for something else."""
     wanted: bool = False
     """It shall run as soon as it may."""
     must_stop: bool = False

@@ -30,7 +30,7 @@ from .events import (
     ChildStarted,
     ChildStopTimeout,
 )
-from .mailbox import Clock, Mailbox
+from .mailbox import Clock, Mailbox, Timer
 from .messages import (
     BackoffOver,
     Begin,
@@ -46,7 +46,7 @@ from .siblings import Siblings
 from .supervised import Lifeline, Supervised
 
 SWEEP_EVERY: Final = 1.0
-"""Seconds between two looks for threads that died without a word."""
+"""Seconds between two looks for threads that died without a word, or that nobody lived to wake."""
 
 RUSH_AT: Final = 0.8
 """The part of a stop's time after which nobody waits any more for dependents to stop first."""
@@ -92,6 +92,19 @@ class Keeper(Supervised):
         self._rush_at = 0.0
         self._departures = Departures()
         self._crashes = 0
+        self._next_sweep: Timer | None = None
+        self._is_successor = False
+
+    def succeed(self, former: Keeper) -> None:
+        """Before the start: take the place of one that was killed.
+
+        Its children shall run, or rest, as they did there. None of them can make the start fail: that was over before.
+        """
+        self._is_successor = True
+        for child in self.siblings:
+            before = former.siblings.find(child.id)
+            if before is not None:
+                child.wish = before.wish
 
     def on_children_started(self) -> None:
         """Once, when the children that must run do, before this is reported. Raise: the start fails."""
@@ -181,10 +194,11 @@ class Keeper(Supervised):
         if self._phase is not Phase.NEW:
             return
         self._phase = Phase.STARTING
-        starting = [child for child in self.siblings if child.spec.auto_start]
+        starting = [child for child in self.siblings if child.wish]
         for name in self.siblings.needed_by(child.id for child in starting):
             self.siblings[name].wanted = True
-        self._required = self.siblings.needed_by(child.id for child in starting if child.spec.required)
+        required = [child.id for child in starting if child.spec.required and not self._is_successor]
+        self._required = self.siblings.needed_by(required)
         self._awaited = set(self._required)
         self.siblings.chain()
         self._sweep()
@@ -310,12 +324,14 @@ class Keeper(Supervised):
                 self._stop_one(child)
 
     def _sweep(self) -> None:
+        if self._next_sweep is not None:
+            self._next_sweep.cancel()
+        self._next_sweep = self.mailbox.schedule(SWEEP_EVERY, Sweep())
         for child in self.siblings:
             if child.lifeline is not None:
-                child.lifeline.bury()
+                child.lifeline.look_after()
         for stray in tuple(self._departures.strays):
-            stray.bury()
-        self.mailbox.schedule(SWEEP_EVERY, Sweep())
+            stray.look_after()
 
     def _mend(self) -> None:
         """After a crash in the middle of anything: do not wait for a word that was lost with it."""
@@ -327,6 +343,7 @@ class Keeper(Supervised):
                 child.lifeline = None
                 child.become(State.STOPPED, "lost in its supervisor's crash")
         self.siblings.up = {child.id for child in self.siblings if child.up}
+        self._sweep()  # it may have been the sweep that crashed
         for child in self.siblings:
             if child.state is State.STOPPING:
                 self._stop_one(child)

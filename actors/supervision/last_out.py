@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Final
 
+from .bells import LOOK_EVERY
 from .keeper import Keeper
 from .supervised import Lifeline
 
 Root = tuple[Keeper, Lifeline]
-
-LONGEST_STEP: Final = 1.0
-"""Seconds between two looks at lives that nobody sees to the end."""
 
 
 def lives_of(roots: Iterable[Root], name: str) -> Iterator[tuple[str, Lifeline]]:
@@ -30,10 +27,10 @@ def orphans_of(roots: Iterable[Root]) -> list[Lifeline]:
     return [orphan for root, life in roots for orphan in root.orphans(bereft=life.ended)]
 
 
-def bury_orphans(roots: Iterable[Root]) -> None:
-    """Find those that died without a word, so that what is below them is told to stop too."""
+def look_after_orphans(roots: Iterable[Root]) -> None:
+    """As a supervisor's sweep does, so that none sleeps on, and what is below a dead one is told to stop too."""
     for orphan in orphans_of(roots):
-        orphan.bury()
+        orphan.look_after()
 
 
 def hurry_orphans(roots: Iterable[Root], deadline: float) -> None:
@@ -46,11 +43,11 @@ def await_orphans(roots: Iterable[Root], end: float) -> None:
     """Wait for them until `end`, as their supervisor would have: they have not had their time yet."""
     roots = tuple(roots)
     while (left := end - time.monotonic()) > 0:
-        bury_orphans(roots)
+        look_after_orphans(roots)
         orphan = next((life for life in orphans_of(roots) if not life.cancel()), None)
         if orphan is None:
             return
-        orphan.join(min(left, LONGEST_STEP))
+        orphan.join(min(left, LOOK_EVERY))
 
 
 def is_gone(lifeline: Lifeline, end: float, *, wait: bool) -> bool:

@@ -61,8 +61,8 @@ class Mailbox:
     `taken` is the envelope that `get` returned last. It is set before the envelope leaves its lane, so
     that an exception thrown into the thread from outside, at whatever point, loses no message unseen.
 
-    A subclass that draws from elsewhere too (a buffer shared by a pool) overrides `_next` and calls
-    `wake` on a sleeping mailbox whenever something comes in there.
+    A subclass that draws from elsewhere too (a buffer shared by a pool) overrides `_next` and
+    `has_something`, and calls `wake` on a sleeping mailbox whenever something comes in there.
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -121,6 +121,19 @@ class Mailbox:
         self._sleeping = False
         self._wake_ups.put(None)
         return True
+
+    def has_something(self) -> bool:
+        """Whether the owner would find something now. Thread-safe."""
+        timers = self._timers[:1]
+        return not self.empty() or (bool(timers) and timers[0][0] <= self.clock())
+
+    def nudge(self) -> None:
+        """Ring again where something waits: whoever brought it may have died before the bell rang.
+
+        A bell too many makes the owner look once more, which harms nobody.
+        """
+        if self.has_something() and self._wake_ups.empty():
+            self._wake_ups.put(None)
 
     def schedule(self, delay: float, message: Any) -> Timer:
         """Deliver `message` to the owner itself in `delay` seconds, in the control lane.

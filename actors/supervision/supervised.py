@@ -49,7 +49,7 @@ class Lifeline:
     supervisor waiting, then runs the actor there. For a plain pykka actor the loop does what pykka's does,
     except that a BaseException ends this one actor and not every actor of the process.
 
-    `ready`, `request_stop`, `bury` and the attributes may be used from any thread.
+    `ready`, `request_stop`, `look_after`, `bury` and the attributes may be used from any thread.
     """
 
     def __init__(
@@ -151,6 +151,12 @@ class Lifeline:
             return False
         self.ended = self._reported = True
         return True
+
+    def look_after(self) -> None:
+        """See whether its thread has died without a word, or sleeps although a message waits for it."""
+        inbox = self.actor.actor_inbox if self.actor is not None else None
+        if not self.bury() and isinstance(inbox, Mailbox):
+            inbox.nudge()
 
     def bury(self) -> bool:
         """Report the end of a thread that died without a word. Returns whether there was need to."""

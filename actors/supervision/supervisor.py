@@ -78,7 +78,7 @@ class Supervisor(Keeper):
         """Take in a child. Raises `ChildDuplicate`, `DependencyUnknown`, `SupervisorStopping`."""
         self._refuse_when_stopping()
         child = self.siblings.add(spec)
-        if spec.auto_start and self._phase is not Phase.NEW:
+        if child.wish and self._phase is not Phase.NEW:
             self._want(child)
 
     def remove_child(self, child_id: str) -> None:
@@ -102,6 +102,7 @@ class Supervisor(Keeper):
         touched: list[Child] = []
         for child in self._fellows(child_id):
             touched += [child, *self.siblings.release(child)]
+            child.wish = False
             self._unwant(child)
         self._reconcile(touched)
 
@@ -258,6 +259,7 @@ class Supervisor(Keeper):
                 other.resting = False
                 other.cancel_timer()
                 other.become(State.STOPPED, "about to start")
+            other.wish = True
             if not other.finished or other is child:
                 other.wanted = True
             self._lost.pop(other.id, None)

@@ -6,17 +6,19 @@ and may wait here; inside the tree nobody does.
 
 from __future__ import annotations
 
-import queue
 import random as standard_random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 import pykka
 
 from ...registry import Bus, Event
+from .asking import is_answered
+from .bells import LOOK_EVERY, Bells
 from .child import Child, ChildSpec, Node, Record, State
 from .errors import (
     ChildStuck,
@@ -27,7 +29,15 @@ from .errors import (
     SupervisorStopping,
 )
 from .events import SupervisorFailed, log_event
-from .last_out import Root, await_orphans, bury_orphans, hurry_orphans, is_gone, lives_of
+from .last_out import (
+    Root,
+    await_orphans,
+    hurry_orphans,
+    is_gone,
+    lives_of,
+    look_after_orphans,
+    orphans_of,
+)
 from .mailbox import Clock
 from .messages import AddChild, RemoveChild, RestartChild, StartChild, StopChild
 from .restart import Intensity, Random, RestartWindow, Strategy, needed_by
@@ -37,21 +47,19 @@ from .supervisor import Supervisor
 ROOT_INTENSITY: Final = Intensity(restarts=100, seconds=10)
 """How often a root that was killed is replaced: there is nobody above it to do it."""
 
-LOOK_EVERY: Final = 1.0
-"""Seconds between two looks for a root that died without a word, while somebody waits."""
-
 DECIDED: Final = (SupervisorGaveUp, StartFailed)
 """Ends that a supervisor chose: no successor would do better."""
 
-Bell = queue.SimpleQueue[None]
+DONE: Final = frozenset({State.RUNNING, State.EXITED})
+"""What whoever waits for a start waits for."""
 
 
 class Supervision:
     """A tree that runs, seen from outside. All methods are thread-safe; times in seconds.
 
     A context manager: entering waits until the tree is up, leaving stops it. Should the root supervisor
-    itself be killed, its children stop and a new root starts them again, as they are by then: with what was added, without
-    what was removed. `create` returns a new root for such children.
+    itself be killed, its children stop and a new root starts them again, as they are by then: with what was added,
+    without what was removed or stopped. It also carries out a request that the former one left undone. `create` returns a new root for such children.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class Supervision:
         """Why the tree ended; None while it runs and after a clean stop."""
         self._create = create
         self._lock = threading.RLock()
-        self._bells: tuple[Bell, ...] = ()
+        self._bells = Bells(lambda: self._root.siblings, self._look)
         self._started = False
         self._stopping = False
         self._ended = False
@@ -85,8 +93,12 @@ class Supervision:
     def _watch(self) -> None:
         """See whether somebody has died without a word whom no supervisor looks after: the root, an orphan."""
         while not self._over.wait(LOOK_EVERY):
-            self._life.bury()
-            bury_orphans(self._roots())
+            self._look()
+            look_after_orphans(self._roots())
+
+    def _look(self) -> None:
+        """Nobody above the root sees whether it died without a word."""
+        self._life.bury()
 
     def __enter__(self) -> Self:
         try:
@@ -104,7 +116,7 @@ class Supervision:
     @property
     def root(self) -> Supervisor:
         """The present root supervisor."""
-        self._life.bury()  # nobody above it looks whether it died without a word
+        self._look()
         return self._root
 
     @property
@@ -159,7 +171,7 @@ class Supervision:
         Raises `StartFailed`, which names all that could not be started and why; `StartTimeout` when the
         time is up (the tree goes on trying).
         """
-        if not self._wait(lambda: self._started or self._ended, timeout):
+        if not self._bells.wait(lambda: self._started or self._ended, timeout):
             raise StartTimeout(timeout or 0.0, self._not_running())
         if self._started:
             return
@@ -179,9 +191,9 @@ class Supervision:
 
     def restart_child(self, child_id: str, timeout: float = 10.0) -> None:
         """Stop a child of the root and what requires it; wait until a new life of it runs. As `start_child`."""
-        before = self._root.siblings[child_id].record.restarts
+        before = self._root.siblings[child_id].record
         self._ask(RestartChild(child_id), timeout)
-        self._wait_running(child_id, lambda record: record.restarts > before, timeout)
+        self._wait_running(child_id, lambda record: _is_another_life(record, before), timeout)
 
     def stop_child(self, child_id: str, timeout: float = 10.0) -> None:
         """Stop a child of the root and what requires it; wait until it is down.
@@ -195,17 +207,29 @@ class Supervision:
 
         Raises `StopTimeout`, which names those that did not stop; `ChildUnknown`, `SupervisorStopping`.
         """
-        children = [self._root.siblings[child_id] for child_id in child_ids]
-        for child in children:
-            self._ask(StopChild(child.id), timeout)
-        self._wait(lambda: not any(child.up for child in children), timeout, *children)
-        left = [child.id for child in children if child.up or isinstance(child.record.error, ChildStuck)]
+        names = [self._root.siblings[child_id].id for child_id in child_ids]
+        for name in names:
+            self._ask(StopChild(name), timeout)
+        self._bells.wait(lambda: not any(map(self._lives_on, names)), timeout, names)
+        left = [name for name in names if self._lives_on(name) or self._is_stuck(name)]
         if left:
             raise StopTimeout(timeout, left)
 
+    def _lives_on(self, name: str) -> bool:
+        """Whether a child of the root is up, or one of a root that was killed still runs."""
+        child = self._root.siblings.find(name)
+        orphans = orphans_of(self._roots())
+        return (child is not None and child.up) or any(
+            orphan.name == name and orphan.is_running() for orphan in orphans
+        )
+
+    def _is_stuck(self, name: str) -> bool:
+        child = self._root.siblings.find(name)
+        return child is not None and isinstance(child.record.error, ChildStuck)
+
     def add_child(self, spec: ChildSpec, timeout: float = 10.0) -> None:
         """Let the root take in a child. Raises `ChildDuplicate`, `DependencyUnknown`, `SupervisorStopping`."""
-        self._ask(AddChild(spec), timeout)
+        self._ask(AddChild(spec), timeout, lambda: self.specs.get(spec.id) is spec)
 
     def wait_running(self, child_ids: Iterable[str], timeout: float | None = 10.0) -> None:
         """Wait until these children of the root, and what they require, run or have ended well; None: for ever.
@@ -213,18 +237,19 @@ class Supervision:
         Raises `StartFailed`, which names all that gave up and why; `StartTimeout`, `ChildUnknown`.
         """
         requires = {name: spec.requires for name, spec in self.specs.items()}
-        children = [self._root.siblings[name] for name in needed_by(child_ids, requires)]
+        names = needed_by(child_ids, requires)
+        records: dict[str, Record] = {}
 
         def settled() -> bool:
-            records = [child.record for child in children]
-            if any(record.gave_up for record in records):
+            records.update((name, self._root.siblings[name].record) for name in names)
+            if any(record.gave_up for record in records.values()):
                 # So that all that is wrong is told at once; what requires it will never start.
-                return not any(record.state is State.STARTING for record in records)
-            return self._ended or all(record.state in {State.RUNNING, State.EXITED} for record in records)
+                return not any(record.state is State.STARTING for record in records.values())
+            return self._ended or all(record.state in DONE for record in records.values())
 
-        if not self._wait(settled, timeout, *children):
+        if not self._bells.wait(settled, timeout, names):
             raise StartTimeout(timeout or 0.0, self._not_running())
-        lost = {child.id: child.record.error for child in children if child.record.error is not None}
+        lost = {name: record.error for name, record in records.items() if record.error is not None}
         if lost:
             raise StartFailed(self.name, lost)
         if self._ended:
@@ -232,7 +257,7 @@ class Supervision:
 
     def remove_child(self, child_id: str, timeout: float = 10.0) -> None:
         """Let the root stop and forget a child. Raises `ChildUnknown`, `ChildNeeded`, `SupervisorStopping`."""
-        self._ask(RemoveChild(child_id), timeout)
+        self._ask(RemoveChild(child_id), timeout, lambda: child_id not in self.specs)
 
     def stop(self, timeout: float = 30.0) -> None:
         """Stop the tree, dependents first. Afterwards no thread of it is left.
@@ -248,7 +273,7 @@ class Supervision:
         deadline = root.mailbox.clock() + timeout - min(0.25, timeout / 10)
         life.request_stop(deadline)
         hurry_orphans(self._roots(), deadline)
-        self._wait(lambda: self._ended, timeout)
+        self._bells.wait(lambda: self._ended, timeout)
         if self._ended:
             self._watcher.join()
         await_orphans(self._roots(), end)
@@ -259,14 +284,14 @@ class Supervision:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the tree has ended, by `stop` or by itself; whether it has. See `error`."""
-        return self._wait(lambda: self._ended, timeout)
+        return self._bells.wait(lambda: self._ended, timeout)
 
     def ready(self, lifeline: Lifeline) -> None:
         """Called by the root: the tree is up."""
         del lifeline
         self._started = True
         self._since = time.time()
-        self._ring()
+        self._bells.ring()
 
     def ended(self, lifeline: Lifeline, error: BaseException | None) -> None:
         """Called by the root: the tree is down, or the root was killed and gets a successor.
@@ -282,12 +307,13 @@ class Supervision:
                     self._end(error)
             if lifeline is not self._life and self._life.thread is None:
                 self._life.start()
-        self._ring()
+        self._bells.ring()
 
     def _succeed(self) -> None:
         """Put a new root in the place of one that was killed."""
         try:
-            root = self._create(spec for spec in self.specs.values())
+            root = self._create(self.specs.values())
+            root.succeed(self._root)
         except Exception as another:
             self._end(another)
             return
@@ -314,24 +340,44 @@ class Supervision:
             return State.STOPPING
         return State.RUNNING if self._started else State.STARTING
 
-    def _ask(self, message: Any, timeout: float) -> None:
+    def _ask(self, request: Any, timeout: float, is_done: Callable[[], bool] = bool) -> None:
+        """Ask the root; where it is killed meanwhile, ask its successor, unless it `is_done` by then."""
+        end = time.monotonic() + timeout
+        root, life = self._present()
         try:
-            self.root.actor_ref.ask(message, timeout=timeout)
-        except pykka.ActorDeadError as error:
-            raise SupervisorStopping(self.name) from error
+            while not is_answered(root.actor_ref, life, request, end):
+                if not self._bells.wait(partial(self._is_over, life), end - time.monotonic()):
+                    raise StartTimeout(timeout, {})
+                if self._ended or self._stopping:
+                    raise SupervisorStopping(self.name)
+                if is_done():
+                    return
+                root, life = self._present()
+        except pykka.Timeout as error:
+            raise StartTimeout(timeout, {}) from error
+
+    def _present(self) -> Root:
+        with self._lock:
+            return self._root, self._life
+
+    def _is_over(self, life: Lifeline) -> bool:
+        """Whether a root's time is over: it has a successor, or there will be none."""
+        return self._life is not life or self._ended or self._stopping
 
     def _wait_running(self, child_id: str, holds: Callable[[Record], bool], timeout: float) -> None:
-        child = self._root.siblings[child_id]
+        record = Record()
 
         def settled() -> bool:
-            record = child.record
-            return record.gave_up or (holds(record) and record.state in {State.RUNNING, State.EXITED})
+            nonlocal record
+            record = self._root.siblings[child_id].record
+            return self._ended or record.gave_up or (holds(record) and record.state in DONE)
 
-        if not self._wait(settled, timeout, child):
-            raise StartTimeout(timeout, {child_id: f"{child.state} ({child.record.details})"})
-        error = child.record.error
-        if error is not None:
-            raise StartFailed(self.name, {child_id: error}) from error
+        if not self._bells.wait(settled, timeout, [child_id]):
+            raise StartTimeout(timeout, {child_id: f"{record.state} ({record.details})"})
+        if record.error is not None:
+            raise StartFailed(self.name, {child_id: record.error}) from record.error
+        if self._ended:
+            raise SupervisorStopping(self.name)
 
     def _not_running(self) -> dict[str, str]:
         return {
@@ -343,32 +389,6 @@ class Supervision:
     def _roots(self) -> tuple[Root, ...]:
         """Every root there was, the present one last."""
         return (*self._former, (self._root, self._life))
-
-    def _wait(self, holds: Callable[[], bool], timeout: float | None, *children: Child) -> bool:
-        """Wait until something holds, looking again at every change of the tree or of these children."""
-        end = None if timeout is None else time.monotonic() + timeout
-        bell: Bell = queue.SimpleQueue()
-        with self._lock:
-            self._bells = (*self._bells, bell)
-            for child in children:
-                child.watchers = (*child.watchers, bell)
-        try:
-            while not holds():
-                remaining = None if end is None else end - time.monotonic()
-                if remaining is not None and remaining <= 0:
-                    return False
-                _listen(bell, LOOK_EVERY if remaining is None else min(remaining, LOOK_EVERY))
-                self._life.bury()  # nobody above the root does
-            return True
-        finally:
-            with self._lock:
-                self._bells = tuple(other for other in self._bells if other is not bell)
-                for child in children:
-                    child.watchers = tuple(other for other in child.watchers if other is not bell)
-
-    def _ring(self) -> None:
-        for bell in self._bells:
-            bell.put(None)
 
 
 def supervise(  # noqa: PLR0913 - the last two are for tests
@@ -396,16 +416,13 @@ def supervise(  # noqa: PLR0913 - the last two are for tests
     return Supervision(create, children, name=name, bus=bus)
 
 
+def _is_another_life(record: Record, before: Record) -> bool:
+    return (record.lifeline, record.restarts) != (before.lifeline, before.restarts)
+
+
 def _walk(supervisor: Supervisor, prefix: str = "") -> Iterator[tuple[str, Child]]:
     for child in supervisor.siblings:
         yield f"{prefix}{child.id}", child
         lifeline = child.record.lifeline
         if lifeline is not None and isinstance(lifeline.actor, Supervisor):
             yield from _walk(lifeline.actor, f"{prefix}{child.id}/")
-
-
-def _listen(bell: Bell, timeout: float) -> None:
-    try:
-        bell.get(timeout=timeout)
-    except queue.Empty:
-        return

@@ -141,3 +141,46 @@ def test_a_call_as_a_consumer_is_authorised_for_its_principal(noria, app):
 
 def test_a_function_can_publish_and_no_consumer_takes_it(noria, app):
     assert json.loads(noria("call", app, "app:forward", "1").stdout) is None
+
+
+def test_what_a_function_logs_and_prints_in_lua_is_shown(run, application):
+    script = """
+        local logger = require("logger")
+        return function(who)
+          print("hello", who)
+          logger.info("greeted", {who = who})
+          logger.debug("not at this level")
+        end
+    """
+    definition = """
+namespace: app
+entries:
+  - {name: greet, kind: function.lua, source: file://greet.lua, modules: [logger]}
+"""
+    app = application(definition, **{"greet.lua": script})
+    code, stdout, stderr = run("call", app, "greet", '"Ada"')
+
+    assert (code, stdout) == (0, "null\n")
+    [printed, logged] = stderr.splitlines()
+    assert "info  hello\tAda" in printed
+    assert "info  greeted  who=Ada location=app:greet:5" in logged
+
+    (app / ".noria.yaml").write_text("logger: {format: json, level: debug}\n")
+    lines = [json.loads(line) for line in run("call", app, "greet", '"Ada"')[2].splitlines()]
+    assert [line["text"] for line in lines if line["logger"] == "noria.lua"][-1] == "not at this level"
+
+
+def test_modules_of_the_application_are_found(run, application):
+    definition = """
+namespace: app
+entries:
+  - {name: mine, kind: function.python, module: my_functions}
+"""
+    app = application(definition, **{"my_functions.py": "def handler(number): return number + 1\n"})
+
+    assert run("call", app, "mine", "1")[:2] == (0, "2\n")
+
+
+def test_a_negative_number_is_an_argument_and_a_typo_is_none(noria, app):
+    assert json.loads(noria("call", app, "add", "-1", "-0.5").stdout) == {"sum": -1.5}
+    assert "No such option '--form'" in noria("call", app, "add", "1", "--form=x").stderr

@@ -73,7 +73,12 @@ def test_a_call_tells_the_error_as_its_readme_shows(run_as_written):
     ran = run_as_written("lua", "noria call")
 
     assert (ran.code, ran.stdout) == (1, "")
-    assert ran.stderr in (EXAMPLE / "README.md").read_text()
+    *logged, told = ran.stderr.splitlines()
+    shown = (EXAMPLE / "README.md").read_text()
+    assert [line.split(" ", 1)[1] for line in logged] == [  # without the time of day
+        "info  Processing  task_id=task-128 location=app.queue:task_handler:7"
+    ]
+    assert f"{logged[0].split(' ', 1)[1]}\n{told}\n" in shown
 
 
 def test_every_command_of_the_readme_is_run_here():

@@ -94,8 +94,13 @@ def check_method(entry: Entry) -> Complaints:
     if syntax_error(config.source, name, config.engine) is not None:
         return  # Nobody knows what it defines, and check_code has told why.
     found = names_in(config.source)
-    if not found.may_export(config.method):
-        yield "method", f"{name} does not define {config.method}"
+    if found.returns_nothing:
+        yield (
+            "method",
+            f"{name} returns nothing; it has to end with `return {config.method}`, or return a table with it",
+        )
+    elif not found.may_export(config.method):
+        yield "method", f"the table that {name} returns has no {config.method}"
 
 
 def undefined_names(registry: Registry) -> Iterator[tuple[Entry, str]]:

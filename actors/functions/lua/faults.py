@@ -19,6 +19,7 @@ from ...errors import (
     NotRunning,
     QueueNotFound,
 )
+from ...outcome import describe
 
 NOT_FOUND = "NotFound"
 ALREADY_EXISTS = "AlreadyExists"
@@ -34,6 +35,7 @@ UNKNOWN = ""
 
 _PLACE = re.compile(r"^\s*(?P<file>[^\[\]\n]*?):(?P<line>\d+): ")
 _TRACED = re.compile(r"^\s*(?P<place>[^\[\]\n]+?(?P<line>:\d+)?): in ", re.MULTILINE)
+_FOLDERS = re.compile(r" \([^()]*/(?=[^/()]+:\d+\)$)")
 
 
 class LuaError(ActorsError):
@@ -133,12 +135,14 @@ class LuaLimit(LuaError):
         limit: `instructions`, `memory`, `cancelled`, or `interrupted` by an exception that is no error.
     """
 
-    def __init__(self, limit: str, allowed: int, traceback: str = "") -> None:
+    def __init__(self, limit: str, allowed: int, traceback: str = "", *, is_late: bool = False) -> None:
         self.limit = limit
         said = {
             "instructions": f"it ran more than {allowed} instructions (limits.instructions)",
             "memory": f"it wanted more than {allowed} bytes of memory (limits.memory)",
-            "cancelled": "its time was up, or its caller was stopped",
+            "cancelled": "its time was up"
+            if is_late
+            else "its consumer stops, or its caller has cancelled it",
         }.get(limit, limit)
         kind = CANCELED if limit == "cancelled" else INTERNAL
         stack = "\n".join(line for line in traceback.splitlines() if _TRACED.match(line))
@@ -168,5 +172,8 @@ def fault_of(error: Exception) -> LuaError:
     retryable = error.retryable if isinstance(error, NoriaError) else None
     if kind is None:
         kind = UNAVAILABLE if retryable else INTERNAL
-    said = str(error) if isinstance(error, NoriaError) else f"{type(error).__name__}: {error}"
-    return LuaError(said, kind=kind, retryable=retryable)
+    if isinstance(error, NoriaError):
+        return LuaError(str(error), kind=kind, retryable=retryable)
+    # Where a file lies is nothing that scripts have to know.
+    text = _FOLDERS.sub(" (", describe(error))
+    return LuaError(f"{type(error).__name__}: {error}", kind=kind, text=text)

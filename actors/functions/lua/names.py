@@ -47,6 +47,11 @@ class Names:
         """Whether the script can have this method: exact for plain code, generous where it cannot be known."""
         return self._export == "anything" or (self._export == "table" and method in self._words)
 
+    @property
+    def returns_nothing(self) -> bool:
+        """Whether the script ends without a `return`."""
+        return self._export == "nothing"
+
 
 @lru_cache(maxsize=256)
 def names_in(text: str) -> Names:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ....security import current_context
+from ....security import CallContext, current_context
 from ...handle import HandlerContext
 from .engines import Engine, new_runtime
 from .faults import LuaError, LuaLimit, fault_of
@@ -195,11 +195,13 @@ class LuaState:
         if interrupt is not None:
             raise interrupt
         limit = reason.decode()
+        allowed = self._memory if limit == "memory" else self._instructions
         context = current_context()
+        is_late = context is not None and _is_late(context)
         if limit == "cancelled" and context is not None:
             # At a deadline nobody else may have told those whom it has called.
             context.cancel()
-        raise LuaLimit(limit, self._memory if limit == "memory" else self._instructions, traceback)
+        raise LuaLimit(limit, allowed, traceback, is_late=is_late)
 
     def close(self) -> None:
         """Give its memory back. Nobody may be calling it."""
@@ -227,5 +229,8 @@ def _must_end() -> bool | None:
     context = current_context()
     if context is None:
         return None
-    is_overdue = isinstance(context, HandlerContext) and context.is_overdue
-    return True if is_overdue or context.cancelled.is_set() or context.remaining() == 0 else None
+    return True if _is_late(context) or context.cancelled.is_set() else None
+
+
+def _is_late(context: CallContext) -> bool:
+    return (isinstance(context, HandlerContext) and context.is_overdue) or context.remaining() == 0

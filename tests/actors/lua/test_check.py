@@ -35,9 +35,14 @@ WRONG = {
         "source: f.lua:1: require of jsn: it is neither in modules nor in imports, did you mean json?"
     ),
     ("", "retrun function() end"): "source: f.lua:1: syntax error near 'function'",
-    ("method: go", "return { run = print }"): "method: f.lua does not define go",
-    ("method: go", "local M = {}\nfunction M.run() end\nreturn M"): "method: f.lua does not define go",
-    ("", "local x = 1"): "method: f.lua does not define handler",
+    ("method: go", "return { run = print }"): "method: the table that f.lua returns has no go",
+    (
+        "method: go",
+        "local M = {}\nfunction M.run() end\nreturn M",
+    ): "method: the table that f.lua returns has no go",
+    ("", "local function handler() end"): (
+        "method: f.lua returns nothing; it has to end with `return handler`, or return a table with it"
+    ),
     ("pool: {type: fast}", "return print"): "pool.type: expected one of lazy, static, adaptive, inline",
     ("pool: {workers: 2}", "return print"): "pool.workers: workers needs a size above 0",
     (

@@ -2,11 +2,14 @@
 
 import re
 import textwrap
+import time
 
 import pytest
 
+from noria.actors.calling import new_context
 from noria.actors.events import MessageAcked, MessageDeadLettered, MessageFailed
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
+from noria.security.context import enter, leave
 
 CONSUMED = """
 namespace: app
@@ -323,6 +326,37 @@ def test_a_limit_says_where_the_script_was(lua):
     assert str(caught.value).startswith(
         "f.lua:2: the call was ended: it ran more than 100000 instructions (limits.instructions)"
     )
+
+
+@pytest.mark.parametrize(("text", "returned"), [("3", "number"), ("{handler = 3}", "a table without it")])
+def test_a_script_without_a_handler_says_what_it_returns(begin, text, returned):
+    runtime = begin(
+        "namespace: app\nentries:\n  - {name: f, kind: function.lua, source: file://f.lua}\n",
+        f__lua=f"return {text}",
+    )
+
+    with pytest.raises(LuaError, match=f"^method not found: handler; f.lua returns {returned}$"):
+        runtime.call("app:f")
+
+
+@pytest.mark.parametrize(
+    ("is_late", "told"),
+    [(True, "its time was up"), (False, "its consumer stops, or its caller has cancelled it")],
+)
+def test_a_call_that_is_ended_from_outside_says_why(begin, is_late, told):
+    runtime = begin(
+        "namespace: app\nentries:\n  - {name: f, kind: function.lua, source: file://f.lua}\n",
+        f__lua="return function() while true do end end",
+    )
+    context = new_context(runtime, None, None)
+    context.deadline = time.monotonic() if is_late else None
+    context.cancel()
+    token = enter(context)
+    try:
+        with pytest.raises(LuaLimit, match=f"the call was ended: {told}"):
+            runtime.call("app:f")
+    finally:
+        leave(token)
 
 
 def test_a_method_is_looked_up_in_the_table_that_the_script_returns(begin):

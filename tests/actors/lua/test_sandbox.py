@@ -140,13 +140,14 @@ def test_an_error_of_python_is_an_error_object_of_lua_and_no_exception(begin):
         f__lua="""
         return function()
           local value, err = require("funcs").call("app:p")
-          return { type(err), err:kind(), err:message(), tostring(err.__class__) }
+          return { type(err), err:kind(), err:message(), tostring(err), tostring(err.__class__) }
         end
         """,
         p__py="def handler():\n    raise KeyError('boom')",
     )
 
-    assert runtime.call("app:f") == ["table", "Internal", "KeyError: 'boom'", "nil"]
+    told = ["KeyError: 'boom'", "KeyError: 'boom' (p.py:2)"]  # where it was, but not in which folder
+    assert runtime.call("app:f") == ["table", "Internal", *told, "nil"]
 
 
 SPIN = "while true do end"

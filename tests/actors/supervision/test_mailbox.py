@@ -63,6 +63,32 @@ def test_get_waits_for_a_message():
     assert got == ["hello"]
 
 
+def test_a_message_that_rang_no_bell_is_found_after_a_nudge():
+    mailbox = Mailbox()
+    got = []
+    thread = threading.Thread(target=lambda: got.append(mailbox.get().message))
+    thread.start()
+    mailbox._data.append(Envelope("hello"))
+    mailbox.nudge()
+    thread.join(20)
+
+    assert got == ["hello"]
+
+
+def test_nudges_do_not_pile_up_and_none_is_given_for_nothing(clock):
+    mailbox = Mailbox(clock)
+    mailbox.schedule(1, "later")
+    mailbox.nudge()
+    assert mailbox._wake_ups.qsize() == 0
+
+    clock.advance(1)
+    mailbox.nudge()
+    mailbox.nudge()
+    assert mailbox._wake_ups.qsize() == 1
+
+    assert messages(mailbox, 1) == ["later"]
+
+
 def test_a_timer_is_due_after_its_delay_and_not_before(clock):
     mailbox = Mailbox(clock)
     mailbox.schedule(5, "late")

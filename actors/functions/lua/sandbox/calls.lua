@@ -8,6 +8,7 @@ local error, type, tostring, getmetatable = error, type, tostring, getmetatable
 local raw_pcall, raw_xpcall, getinfo, string = pcall, xpcall, debug.getinfo, string
 
 local exports
+local script -- its name
 local home -- the function that was called; the name of the script while its body runs
 
 -- A plain table as what it holds: its address would be another one each time, and say nothing.
@@ -81,14 +82,16 @@ local function find_method(name)
     found = exports[name]
   end
   if type(found) ~= "function" then
-    error("method not found: " .. name, 0)
+    local returned = type(exports) == "table" and "a table without it" or type(exports)
+    error("method not found: " .. name .. "; " .. script .. " returns " .. returned, 0)
   end
   home = found
   return found
 end
 
 function doors.start(text, name)
-  home = string.sub(name, 2)
+  script = string.sub(name, 2)
+  home = script
   local chunk, problem = inner.compile(text, name)
   if not chunk then
     return failure(problem)
