@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .errors import ChildTraceback, Reject, Retry
+from .errors import ChildTraceback, HandlerTimeout, Reject, Retry
 
 MAX_ERROR_LENGTH = 2000
 EXPIRED = "expired"
@@ -48,6 +48,8 @@ def outcome_of(error: BaseException) -> Outcome:
             return Nack(_cut(error.reason), error.delay)
         case Reject():
             return Rejection("rejected", _cut(error.reason))
+        case HandlerTimeout():  # in the words of whoever settles at a deadline, so that both are one error
+            return Nack(str(error))
         case _:
             return Nack(describe(error))
 

@@ -7,6 +7,7 @@ imported before an application is really loaded.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -143,6 +144,14 @@ def skipped(registry: Registry) -> tuple[Warned, ...]:
         Warned("EntrySkipped", str(each.source), f"{each.id} is skipped: unknown kind {each.kind}")
         for each in registry.skipped
     )
+
+
+def from_here(text: str) -> str:
+    """Its paths as a person in the current directory would write them; as they are, if that was deleted."""
+    try:
+        return text.replace(f"{Path.cwd()}{os.sep}", "")
+    except FileNotFoundError:
+        return text
 
 
 def nothing_below(path: str) -> str:

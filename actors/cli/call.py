@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .application import Application, application_options, example, find_consumer, find_function
+from .application import Application, application_options, example, find_consumer, find_function, from_here
 
 if TYPE_CHECKING:
     from ..settings import LoggerSettings
@@ -63,9 +63,8 @@ def command(
         raise
     except BaseException as error:  # a stray sys.exit() is a failure of the function, too
         is_ours = isinstance(error, NoriaError) and not isinstance(error, HandlerFailed | Reject | Retry)
-        raise click.ClickException(
-            str(error) if is_ours else f"{called} failed: {describe(error)}"
-        ) from error
+        told = str(error) if is_ours else f"{called} failed: {describe(error)}"
+        raise click.ClickException(from_here(told)) from error
     click.echo(_shown(result))
     return 0
 

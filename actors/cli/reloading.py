@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...registry import NoriaError
+from .application import from_here
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -36,7 +37,7 @@ class Reloading:
         try:
             version = self._runtime.reload()
         except NoriaError as error:
-            for line in str(error).splitlines():
+            for line in from_here(str(error)).splitlines():
                 logger.log(logging.ERROR, "not reloaded: %s", line, extra={"event": "NotReloaded"})
             return
         if version is before:

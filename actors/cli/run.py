@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,6 +21,7 @@ from .application import (
     Invalid,
     application_options,
     example,
+    from_here,
     not_started,
     nothing_below,
     skipped,
@@ -192,7 +192,7 @@ class _Run:
         try:
             return None if session.start() else 0
         except FunctionBroken as broken:
-            self._say("StartFailed", _from_here(str(broken)))
+            self._say("StartFailed", from_here(str(broken)))
             return 2
         except StartFailed as failed:
             for service, error in failed.failures.items():
@@ -224,14 +224,6 @@ class _Run:
         if self._console is None or not isinstance(self._handler, ConsoleHandler):
             return nullcontext()
         return _live(self._console, self._handler, session, tally, signals)
-
-
-def _from_here(text: str) -> str:
-    """Its paths as a person in the current directory would write them; as they are, if that was deleted."""
-    try:
-        return text.replace(f"{Path.cwd()}{os.sep}", "")
-    except FileNotFoundError:
-        return text
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def test_what_the_function_raises_is_told_with_its_place(noria, app):
 
     assert result.exit_code == 1
     assert "app:fail failed: KeyError: 'nothing here'" in result.stderr
-    assert "handlers.py:" in result.stderr
+    assert "(app/handlers.py:" in result.stderr
     assert "app:fail_alone failed: Own: mine" in noria("call", app, "fail_alone").stderr
     assert "app:refuse failed: Reject: never" in noria("call", app, "app:refuse").stderr
 

@@ -45,6 +45,15 @@ def test_what_is_wrong_is_told_and_changes_nothing(running, application, definit
     assert running.end()[0] == 0
 
 
+def test_a_handler_that_cannot_be_loaded_is_told_with_its_place(running, application):
+    application(handlers="import nowhere_at_all\n" + HANDLERS)
+
+    running.signal(signal.SIGHUP)
+
+    told = running.wait_for("NotReloaded", "stderr")
+    assert "not reloaded: app/handlers.py:1: app:handle: ModuleNotFoundError" in told
+
+
 def test_without_a_difference_nothing_happens(running):
     running.signal(signal.SIGHUP)
 
