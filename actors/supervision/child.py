@@ -169,6 +169,11 @@ class Child:
         """Whether it ended normally and for good."""
         return self.record.state is State.EXITED and self.record.error is None
 
+    @property
+    def lost(self) -> bool:
+        """Whether it failed and is not tried again."""
+        return not self.wanted and not self.up and self.record.error is not None
+
     def become(
         self, state: State, details: str = "", *, error: BaseException | None = None, gave_up: bool = False
     ) -> None:

@@ -155,8 +155,15 @@ class Siblings:
             child.wanted
             and not child.up
             and not (child.resting or child.waits_for or child.clears)
-            and all(self._children[needed].serves for needed in child.spec.requires)
+            and all(self._serves(needed) for needed in child.spec.requires)
         )
+
+    def _serves(self, name: str) -> bool:
+        """Whether those that require this child may start. Work that was done is none without what it builds on."""
+        child = self._children[name]
+        if not child.finished:
+            return child.serves
+        return child.serves and not any(self._children[needed].lost for needed in self.needed_by([name]))
 
     def may_stop(self, child: Child) -> bool:
         """Whether it has to stop and everything that stops before it is down."""
@@ -179,7 +186,19 @@ class Siblings:
 
     def after_up(self, child: Child) -> list[Child]:
         """The child serves now, or nobody wants it any more: who may be able to start."""
-        return [*self.release(child), *(self._children[name] for name in self._dependents[child.id])]
+        return [*self.release(child), *self._builders_on(child)]
+
+    def _builders_on(self, child: Child) -> list[Child]:
+        """Those that require it, directly or by way of children whose work is done."""
+        found: dict[str, None] = {}
+        waiting = [child.id]
+        while waiting:
+            for name in self._dependents[waiting.pop()]:
+                if name not in found:
+                    found[name] = None
+                    if self._children[name].finished:
+                        waiting.append(name)
+        return [self._children[name] for name in found]
 
     def after_down(self, child: Child) -> list[Child]:
         """The child is down: who may be able to stop or to start."""
@@ -218,8 +237,8 @@ class Siblings:
         coming = {failed.id}
         back = []
         for child in reversed(others):
-            required = (self._children[name] for name in child.spec.requires)
-            if child.wanted and all(needed.id in coming or needed.serves for needed in required):
+            required = child.spec.requires
+            if child.wanted and all(needed in coming or self._serves(needed) for needed in required):
                 coming.add(child.id)
                 back.append(child)
         return back

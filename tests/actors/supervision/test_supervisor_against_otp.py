@@ -5,7 +5,7 @@ that require an affected child are affected too).
 """
 
 import pykka
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pykka.messages import ProxyGetAttr
 
@@ -72,6 +72,7 @@ class Otp:
 
     def bring_back(self, name, group, stopped):
         if self.restart[name] == "temporary":
+            self.done -= group  # work that was done is none without what it builds on
             return set()
         again = {other for other in group if self.restart[other] != "temporary"}
         if self.strategy == "one_for_one":
@@ -138,6 +139,12 @@ def running(tree):
     strategy=st.sampled_from(["one_for_one", "rest_for_one", "one_for_all"]),
     limit=st.integers(0, 6),
     ends=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["fail", "fail", "end"])), max_size=5),
+)
+@example(  # what builds on the lost one by way of one whose work is done
+    specs=[("a", "temporary", []), ("b", "transient", ["a"]), ("c", "permanent", ["b"])],
+    strategy="one_for_one",
+    limit=6,
+    ends=[(1, "end"), (0, "fail")],
 )
 def test_the_supervisor_does_what_otp_does(new_recorder, specs, strategy, limit, ends):
     recorder = new_recorder()
