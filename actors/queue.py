@@ -92,7 +92,14 @@ class Queue:
         self._moved_in = 0
 
     def open(self) -> None:
-        """Declare the queue to its driver and let publishers in."""
+        """Declare the queue to its driver and let publishers in.
+
+        Raises:
+            DriverUnavailable: the driver is closed, or the queue is condemned.
+            DriverRefused: the driver does not take it.
+        """
+        if self._is_condemned:
+            raise DriverUnavailable(self.driver.name, f"{self.id} is about to be replaced")
         self.driver.declare(
             QueueDeclaration(
                 name=self.name,
@@ -125,6 +132,11 @@ class Queue:
     def reinstate(self) -> None:
         """It was not to be replaced after all."""
         self._is_condemned = self._is_retired = False
+
+    def succeed(self, former: "Queue") -> None:
+        """It takes the place of another one: what its driver keeps under this name is there before it is opened."""
+        if former.driver is self.driver and former.name == self.name:
+            self.is_declared = self.is_declared or former.is_declared
 
     def expect_moved(self) -> None:
         """A message is about to come from another queue: whoever looks for idleness must see it somewhere."""
@@ -201,7 +213,8 @@ class Queue:
                 self._await_open(wait, accepted)
                 self.driver.publish(self.name, messages[accepted:], wait)
             except (QueueFull, DriverUnavailable) as error:
-                accepted += error.accepted
+                if not self._is_condemned:  # otherwise it may have come too late to be counted
+                    accepted += error.accepted
                 is_over = time.monotonic() >= deadline or (is_cancelled is not None and is_cancelled())
                 if is_over and isinstance(error, QueueFull):
                     raise QueueFull(str(self.id), accepted=accepted, timeout=timeout) from None

@@ -36,7 +36,9 @@ from .errors import (
     FunctionNotFound,
     NotIdle,
     NotRunning,
+    QueueFull,
     QueueNotFound,
+    QueueUnavailable,
     StopFromHandler,
 )
 from .function import Function
@@ -314,16 +316,22 @@ class Runtime:
         self._require_running(context)
         is_cancelled = context.cancelled.is_set if context is not None else None
         sent: list[str] = []
+        began, left, patience = time.monotonic(), bodies, timeout
         while True:
-            left = bodies[len(sent) :] if sent else bodies
             try:
                 return sent + self._queue(wanted).publish(
-                    left, headers, timeout=timeout, is_cancelled=is_cancelled
+                    left, headers, timeout=patience, is_cancelled=is_cancelled
                 )
-            except (
-                QueueRetired
-            ) as retired:  # the application was changed, and has another one of this ID by now
+            except QueueRetired as retired:
+                # The application was changed, and has another one of this ID by now.
                 sent += retired.sent
+                left = list(left)[len(retired.sent) :]
+                patience = None if timeout is None else max(0.0, began + timeout - time.monotonic())
+            except (QueueFull, QueueUnavailable) as error:
+                if not sent:
+                    raise
+                accepted = len(sent) + error.accepted
+                raise type(error)(error.queue, accepted=accepted, timeout=error.timeout) from error
 
     def _require_running(self, caller: CallContext | None) -> None:
         """While it stops, only handlers that still run may go on."""

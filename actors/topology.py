@@ -82,6 +82,9 @@ class Topology:
         self.policies = Policies.from_registry(registry)
         self.drivers = drivers_of(registry, kept.drivers)
         self.queues = queues_of(registry, self.drivers, bus, kept.queues)
+        for id_, queue in self.queues.items():
+            if former is not None and id_ in former.queues:
+                queue.succeed(former.queues[id_])
         self.stores = stores_of(registry, kept.stores)
         self.token_stores = token_stores_of(registry, self.stores, lambda: self.policies)
         # Each queue that some consumer takes from, with those consumers; one that does not start takes nothing.
@@ -128,12 +131,14 @@ class Topology:
 
     def close(self, successor: "Topology | None" = None) -> None:
         """Forget the functions and their modules, but for those that another topology goes on with."""
-        left = [] if successor is None else [*successor.functions.values()]
+        left = () if successor is None else successor.functions.values()
+        staying = {id(function) for function in left}
         for function in self.functions.values():
-            if not any(function is other for other in left):
-                function.close()
+            if id(function) not in staying:
+                (function.close if successor is None else function.retire or function.close)()
         self.functions = {}
         if successor is None:
+            self.loaders.python.close()
             self.loaders.lua.close()
 
     def is_handling(self) -> bool:
