@@ -15,7 +15,8 @@ STORE_KINDS: tuple[Kind, ...] = (Kind("store.memory", MemoryStoreConfig, check_s
 def stores_of(registry: Registry, kept: Mapping[str, MemoryStore]) -> Mapping[str, MemoryStore]:
     """Every store that is declared; those that are not kept are empty."""
     return {
-        str(entry.id): kept.get(str(entry.id)) or _store(entry)
+        # Not `kept.get(...) or`: a store that holds nothing is false, and somebody may be about to put something in.
+        str(entry.id): kept[str(entry.id)] if str(entry.id) in kept else _store(entry)
         for entry in registry
         if isinstance(entry.config, MemoryStoreConfig)
     }
