@@ -95,6 +95,8 @@ class Transition:
 
     def _stop_all(self, specs: Specs) -> None:
         patience = sum(spec.stop_timeout for spec in specs) + MARGIN
+        # Consumers are told first: a queue stays open for the handlers of those that have been told and still run.
+        specs = sorted(specs, key=_is_consumer, reverse=True)
         # What does not stop is let go of by its supervisor, which tells so; its messages are back in their queue.
         with suppress(StopTimeout):
             self._supervision.stop_children([spec.id for spec in specs], patience)
@@ -134,6 +136,7 @@ class Transition:
 
     def _come_back(self) -> None:
         """What ran before runs again, as far as it can: what it lacks now is its supervisor's matter."""
+        self._old.take_over()
         self._install(self._old)
         for queue in self._new.queues.values():
             if self._old.queues.get(str(queue.id)) is not queue:
