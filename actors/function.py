@@ -48,7 +48,9 @@ class Function:
         is_async: it was written with `async def`, and runs in the caller's thread.
         consume: the same function as a consumer calls it, where more than an exception makes it fail; None: `call`.
         isolation: for a function that does not run in the caller's thread.
-        close: releases what it holds, once nobody will call it any more; what still runs goes on.
+        close: releases what it holds, once nobody will call it any more. Where it runs in processes, what still runs
+            there is told to end.
+        retire: as `close`, but what still runs goes on to its end, and so does who comes late; None: `close` is so.
     """
 
     id: EntryID
@@ -57,3 +59,4 @@ class Function:
     consume: Callable[[Any], object] | None = None
     isolation: Isolation | None = None
     close: Callable[[], None] = _hold_nothing
+    retire: Callable[[], None] | None = None

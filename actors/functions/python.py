@@ -11,16 +11,19 @@ import linecache
 import os
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ...registry import Entry, EntryID
 from ..entries import PoolConfig, PythonFunctionConfig
 from ..errors import FunctionBroken
 from ..function import Function
+
+if TYPE_CHECKING:
+    from .processes.pool import ProcessPool
 
 _serial = itertools.count(1)
 
@@ -35,7 +38,9 @@ class PythonFunctions:
     def __init__(self, prefix: str = "_noria") -> None:
         self._prefix = prefix
         self._modules: dict[tuple[Path, str], ModuleType] = {}
-        self._users: Counter[tuple[Path, str]] = Counter()
+        self._users: dict[tuple[Path, str], set[object]] = {}
+        # Also those that are retired and not empty yet.
+        self._pools: WeakSet[ProcessPool] = WeakSet()
 
     def load(self, entry: Entry) -> Function:
         """The function of an entry. One in worker processes is loaded when `isolation.wait_ready` has returned.
@@ -47,6 +52,11 @@ class PythonFunctions:
         if config.pool is not None:
             return self._in_processes(entry, config.pool)
         return self.load_here(entry)
+
+    def close(self) -> None:
+        """End what still runs in processes. The functions are closed one by one."""
+        for pool in tuple(self._pools):
+            pool.close()
 
     def load_here(self, entry: Entry) -> Function:
         """The function of an entry in this process, whatever its `pool` says. Raises as `load`."""
@@ -84,8 +94,9 @@ class PythonFunctions:
         from .processes.pool import ProcessPool
 
         pool = ProcessPool(entry, config.size or _core_count())
+        self._pools.add(pool)
         pool.start()
-        return Function(id=entry.id, call=pool.call, isolation=pool, close=pool.close)
+        return Function(id=entry.id, call=pool.call, isolation=pool, close=pool.close, retire=pool.retire)
 
     def _module(self, entry: Entry, config: PythonFunctionConfig) -> ModuleType:
         if config.module is not None:
@@ -96,17 +107,22 @@ class PythonFunctions:
         return self._modules[key]
 
     def _use(self, entry: Entry) -> Callable[[], None]:
-        """Count a function of a module; the last one that closes lets go of it. What still runs in it goes on."""
+        """Note a function of a module; the last one that closes lets go of it. What still runs in it goes on."""
         config: PythonFunctionConfig = entry.config
         if config.module is not None:
             return _nothing_to_close
-        key = _file_of(entry)
-        self._users[key] += 1
+        key, user = _file_of(entry), object()
+        self._users.setdefault(key, set()).add(user)
 
         def close() -> None:
-            self._users[key] -= 1
-            if not self._users[key] and key in self._modules:
-                sys.modules.pop(self._modules.pop(key).__name__, None)
+            # Once: a stop in the middle of a change may close a function that the change gives up, too.
+            users = self._users.get(key, set())
+            if user in users:
+                users.discard(user)
+                if not users:
+                    del self._users[key]
+                    if key in self._modules:
+                        sys.modules.pop(self._modules.pop(key).__name__, None)
 
         return close
 

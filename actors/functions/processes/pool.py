@@ -55,7 +55,7 @@ class ProcessPool:
         self._calls: dict[HandlerContext, Call] = {}
         self._watch: threading.Thread | None = None
         self._next_look = math.inf
-        self._is_closed = False
+        self._is_closed = self._is_retired = False
         self._first: WorkerProcess | None = None
         self._here = threading.local()
 
@@ -98,6 +98,18 @@ class ProcessPool:
             left = tuple(self._processes)
         for process in left:  # whose thread was interrupted twice
             process.end(0)
+
+    def retire(self) -> None:
+        """End each process as soon as nobody is in it. A call that comes late gets one of its own."""
+        if self._first is not None:
+            self.close()  # nobody has called it yet
+            return
+        with self._lock:
+            self._is_retired = True
+            idle, self._idle = self._idle, []
+            self._alarm.notify()
+        for process in idle:
+            self._see_off(process)
 
     def _let_go(self) -> list[WorkerProcess]:
         """Tell every process to end; those that no thread of ours sees to are returned. Under the lock."""
@@ -303,12 +315,16 @@ class ProcessPool:
         """Make it free for others, or see to it that it is over."""
         with self._lock:
             call.process = None
-            if not (is_over or call.is_condemned or self._is_closed):
+            if not (is_over or call.is_condemned or self._is_closed or self._is_retired):
                 self._idle.append(process)
                 self._freed.notify()
                 return None
         if call.is_condemned:
             process.kill()
+        return self._see_off(process)
+
+    def _see_off(self, process: WorkerProcess) -> ProcessDied:
+        """Wait until it has ended, and let another one have its place."""
         died = process.end()
         with self._lock:
             self._processes.discard(process)
@@ -337,14 +353,15 @@ class ProcessPool:
             self._alarm.notify()
 
     def _look_after_calls(self) -> None:
-        """End calls whose time is over; after a close, until none is left."""
+        """End calls whose time is over; after a close, or once it is retired, until none is left."""
         with self._lock:
             while True:
                 now = time.monotonic()
                 looks = [call.look(now) for call in self._calls.values()]
                 self._next_look = min(looks, default=math.inf)
-                if self._is_closed and self._next_look == math.inf:
-                    return  # and no call begins any more
+                if (self._is_closed or self._is_retired) and self._next_look == math.inf:
+                    self._watch = None  # whoever comes late calls for another one
+                    return
                 self._alarm.wait(min(max(0.0, self._next_look - now), LONGEST_WAIT))
 
 
