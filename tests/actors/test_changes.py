@@ -467,8 +467,8 @@ def test_one_change_at_a_time(runtime, probe):
     probe.wait(1)
     changing = threading.Thread(target=runtime.apply, args=([Delete("app:clerk")],))
     changing.start()
-    while runtime._changing._lock.acquire(blocking=False):
-        runtime._changing._lock.release()
+    while not runtime._changing._lock.locked():
+        threading.Event().wait(0.01)
 
     with pytest.raises(ChangeInProgress) as refused:
         runtime.apply([])
@@ -493,8 +493,8 @@ def test_a_stop_ends_a_change(runtime, probe):
 
     changing = threading.Thread(target=change)
     changing.start()
-    while runtime._changing._lock.acquire(blocking=False):
-        runtime._changing._lock.release()
+    while not runtime._changing._lock.locked():
+        threading.Event().wait(0.01)
     with pytest.raises(StopIncomplete):
         runtime.stop(0.5)
     probe.gate.set()
