@@ -110,3 +110,22 @@ def plain(value: Any, path: str, depth: int = 0) -> Any:
         case None | bool() | int() | float() | bytes():
             return value
     raise ValueError(f"expected plain data, and {path} is of type {type(value).__name__}")
+
+
+def canonical(data: Mapping[str, Any]) -> str:
+    """The same ASCII text for the same plain data, and another one for other data: what can be signed.
+
+    Raises:
+        ValueError: it is no plain data, or a number in it has more digits than Python writes.
+    """
+    return ascii(_ordered(plain(data, "record")))
+
+
+def _ordered(value: Any) -> Any:
+    """Mappings as tuples, which plain data has none of, in the order of their keys."""
+    match value:
+        case dict():
+            return tuple((key, _ordered(value[key])) for key in sorted(value))
+        case list():
+            return [_ordered(item) for item in value]
+    return value

@@ -29,7 +29,7 @@ from .errors import TokenExpired, TokenInvalid, TokenOutdated, TokenRefused, Tok
 from .policies import Policies
 from .principals import Meta, Principal, frozen_copy
 from .scopes import Scope
-from .token_records import TokenRecord, plain, revoked_record
+from .token_records import TokenRecord, canonical, plain, revoked_record
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class TokenStore:
         id: its registry ID, for errors.
         store: where tokens are kept.
         policies: the policies of now; asked each time, for they may be replaced.
-        key: signs every token; None: they are not signed.
+        key: signs every token, and what is kept of it; None: neither is signed.
         token_length: random bytes of a token.
         default_expiration: seconds.
         clock: seconds since 1970.
@@ -217,17 +217,44 @@ class TokenStore:
     def _put_new(self, text: str, record: TokenRecord, ttl: float) -> bool:
         """False when there is a token of this text, which must never get another's rights."""
         try:
-            self._store.put(text, record.as_data(), ttl=ttl, only_if_absent=True)
+            self._store.put(text, self._sealed(text, record), ttl=ttl, only_if_absent=True)
         except NoriaError:
             if self._store.get(text) is None:
                 raise
             return False
         return True
 
+    def _sealed(self, text: str, record: TokenRecord) -> dict[str, Any]:
+        """What is stored: with a key, nobody else can write it, nor move it under another text."""
+        data = record.as_data()
+        if self._key is None:
+            return data
+        try:
+            return {**data, "signature": self._seal(self._key, text, record)}
+        except ValueError as error:
+            raise self._refusal(str(error)) from None
+
+    def _own(self, text: str, data: Any) -> TokenRecord | None:
+        """The record of what is stored, if this store has written it; that a token was revoked, anybody may say."""
+        record = TokenRecord.of(data)
+        if record is None or self._key is None or record.revoked is not None:
+            return record
+        given = data.get("signature")
+        try:
+            expected = self._seal(self._key, text, record)
+        except ValueError:
+            return None
+        is_own = isinstance(given, str) and given.isascii() and hmac.compare_digest(expected, given)
+        return record if is_own else None
+
+    def _seal(self, key: bytes, text: str, record: TokenRecord) -> str:
+        # No token has a blank in it: so this is never the signature of one.
+        return self._signature(key, f"{text} {canonical(record.as_data())}")
+
     def _good(self, text: str) -> tuple[TokenRecord, float]:
         """The record of a token that may be used, and the seconds that the store will still know of it."""
         kept = self._store.get(text)
-        record = None if kept is None else TokenRecord.of(kept.value)
+        record = None if kept is None else self._own(text, kept.value)
         if kept is None or record is None:
             raise TokenUnknown(self.id)
         if record.revoked is not None:

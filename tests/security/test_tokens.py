@@ -23,6 +23,7 @@ from noria.security.errors import (
     TokenRevoked,
     TokenUnknown,
 )
+from noria.security.principals import frozen_copy
 from noria.security.token_records import DEEPEST
 from noria.security.tokens import REMEMBERED
 
@@ -113,10 +114,12 @@ def test_token_length_is_the_number_of_random_bytes():
     assert len(base64.urlsafe_b64decode(World(key=None, token_length=7).create())) == 7
 
 
-def test_what_is_kept_is_plain_data_with_ids_of_policies_and_without_the_signature(world):
+def test_what_is_kept_is_plain_data_with_ids_of_policies_and_without_the_signature_of_the_token(world):
     token = world.create(READ, NOT_AT_NIGHT, expiration=60, meta={"a": (1, None)})
+    kept = dict(world.store.get(text_of(token)).value)
 
-    assert world.store.get(text_of(token)).value == {
+    assert kept.pop("signature") != token.partition(".")[2]
+    assert kept == {
         "actor_id": "alice",
         "actor_meta": {"role": "clerk", "teams": ["red", "blue"], "limits": {"day": 10}},
         "scope_policies": ["app:not_at_night", "app:read"],
@@ -440,6 +443,82 @@ def test_what_somebody_else_has_put_into_the_store_is_no_token(keyless, value):
 
     with pytest.raises(TokenUnknown):
         keyless.tokens.validate("abcd")
+
+
+# ---- who may write to the store under it -----------------------------------------------------------------
+
+
+def test_with_a_key_what_is_kept_is_signed_and_what_is_changed_there_is_no_token(world):
+    token = world.create(READ)
+    kept = world.store.get(text_of(token)).value
+
+    for changed in (
+        {"actor_id": "root"},
+        {"actor_meta": {**kept["actor_meta"], "role": "root"}},
+        {"scope_policies": ["app:read", "app:write"]},
+        {"scope_policies": []},
+        {"expires": kept["expires"] + 1},
+        {"created": kept["created"] - 1},
+        {"meta": {"a": 1}},
+        {"signature": None},
+        {"signature": "é"},
+        {"signature": token.partition(".")[2]},
+        {"meta": {5: "no plain data"}},
+        {"meta": {"digits": 10**5000}},
+    ):
+        world.store.put(text_of(token), {**kept, **changed})
+        for verb in (world.tokens.validate, world.tokens.revoke):
+            with pytest.raises(TokenUnknown):
+                verb(token)
+
+    world.store.put(text_of(token), kept, ttl=1e6)
+    assert world.tokens.validate(token).principal == ALICE
+
+
+def test_with_a_key_what_is_kept_of_a_token_is_good_for_no_other_one(world):
+    mine, other = world.create(READ), world.create(WRITE)
+
+    world.store.put(text_of(mine), world.store.get(text_of(other)).value, ttl=1e6)
+
+    with pytest.raises(TokenUnknown):
+        world.tokens.validate(mine)
+
+
+def test_nobody_can_deny_a_policy_its_denial_in_what_is_kept(world):
+    token = world.create(READ, NOT_AT_NIGHT)
+    kept = world.store.get(text_of(token)).value
+
+    world.store.put(text_of(token), {**kept, "scope_policies": ["app:read"], "deny_policies": []})
+
+    with pytest.raises(TokenUnknown):
+        world.tokens.validate(token)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {
+            "text": "ñ\ud800",
+            "bytes": b"\xff",
+            "none": None,
+            "bool": True,
+            "list": [1, 1.5, float("inf"), float("nan")],
+        },
+        {"b": {"y": 1, "x": 2}, "a": [{}, []]},
+    ],
+)
+def test_every_plain_data_can_be_signed_and_comes_back_in_any_order(world, meta):
+    token = world.create(meta=meta)
+    kept = world.store.get(text_of(token)).value
+
+    world.store.put(text_of(token), dict(reversed(kept.items())), ttl=1e6)
+
+    assert repr(world.tokens.validate(token).meta) == repr(frozen_copy(meta))
+
+
+def test_what_cannot_be_signed_is_refused(world):
+    with pytest.raises(TokenRefused):
+        world.create(meta={"digits": 10**5000})
 
 
 # ---- making tokens ---------------------------------------------------------------------------------------
