@@ -93,7 +93,8 @@ class LuaState:
 
             return call
 
-        host = {"poll": guarded(lambda _state: _must_end())}
+        # What was raised in any of them ends the call here.
+        host = {"poll": guarded(lambda state: state.interrupt is not None or _must_end())}
         if engine.limits_memory:
             host["lift_limit"] = guarded(LuaState.lift_limit)
             host["set_limit"] = guarded(LuaState.set_limit)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from noria.actors.functions.lua.faults import LuaError, LuaLimit
+from noria.actors.functions.lua.state import LuaState
 
 ENGINES = ("lua54", "luajit")
 
@@ -352,3 +353,25 @@ def test_a_signal_ends_lua_that_catches_everything(application_of):
     )
 
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def test_a_signal_that_comes_while_a_limit_is_set_ends_the_call_as_well(lua, monkeypatch, caplog):
+    """Python sees it in whatever the sandbox calls first."""
+    caplog.set_level("INFO")
+    set_limit, signals = LuaState.set_limit, []
+
+    def set_limit_and_see_signals(state):
+        set_limit(state)
+        if signals:
+            raise signals.pop()
+
+    monkeypatch.setattr(LuaState, "set_limit", set_limit_and_see_signals)
+    run = lua("for _ = 1, 2e7 do end print('to the end')")
+    run()
+    assert "to the end" in caplog.text
+    caplog.clear()
+    signals.append(KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert "to the end" not in caplog.text
