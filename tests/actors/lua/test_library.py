@@ -5,6 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from noria.actors.functions.lua.faults import LuaLimit
+from noria.actors.handle import HandlerContext
+from noria.security.context import enter, leave
 
 ENGINES = ("lua54", "luajit")
 LIMITS = "limits: {instructions: 3000000}"
@@ -22,6 +24,46 @@ ENDLESS = {
     "a long text in a long text": "return (('a'):rep(4e6)):find(('a'):rep(2e6) .. 'b', 1, true)",
     "a long text as a pattern": "return (('a'):rep(4e6)):find(('a'):rep(2e6) .. 'b')",
 }
+# What takes a moment each time: before it was counted, there were thousands of moments between two looks at the count.
+SLOW = {
+    "joining": ("local t = {} for i = 1, 3e5 do t[i] = '' end", "table.concat(t)"),
+    "sorting": ("local t = {} for i = 1, 3e5 do t[i] = 0 end", "table.sort(t)"),
+    "sorting by what C compares": (
+        "local t = {} for i = 1, 3e5 do t[i] = 0 end",
+        "pcall(table.sort, t, rawequal)",
+    ),
+    "inserting in front": (
+        "local t = {} for i = 1, 3e5 do t[i] = 0 end",
+        "table.insert(t, 1, 0) t[#t] = nil",
+    ),
+    "inserting at a text": (
+        "local t = {} for i = 1, 3e5 do t[i] = 0 end",
+        "table.insert(t, '1', 0) t[#t] = nil",
+    ),
+    "removing in front": ("local t = {} for i = 1, 3e5 do t[i] = 0 end", "table.remove(t, 1) t[#t + 1] = 0"),
+    "repeating": ("", "local _ = ('ab'):rep(1e6)"),
+    "capital letters": ("local s = ('a'):rep(1e6)", "local _ = s:upper()"),
+    "backwards": ("local s = ('a'):rep(1e6)", "local _ = s:reverse()"),
+    "quoting": ("local s = ('\\0'):rep(1e6)", "local _ = ('%q'):format(s)"),
+    "a long format of a date": ("local s = ('%c'):rep(1e4)", "os.date(s)"),
+    "collecting": ("local t = {} for i = 1, 1e5 do t[i] = {} end", "collectgarbage()"),
+}
+SLOW_IN_54 = {
+    "moving": (
+        "local t = setmetatable({}, { __index = type, __newindex = type })",
+        "table.move(t, 1, 1e6, 1)",
+    ),
+    "packing": ("local s = ('i1'):rep(1e5)", "string.packsize(s)"),
+    "unpacking": ("local s = ('x'):rep(1e5)", "pcall(string.unpack, s, s)"),
+}
+# What may go through a whole text, or hardly any of it.
+PERHAPS_SLOW = {
+    "finding": ("local s = ('a'):rep(1e7)", "s:find('[b-z]')"),
+    "finding a text": ("local s = ('a'):rep(1e7)", "s:find('ab', 1, true)"),
+    "replacing": ("local s = ('a'):rep(1e6)", "s:gsub('a', 'b')"),
+    "counting letters": ("local s = ('a'):rep(1e7)", "utf8.len(s)"),
+    "a wide field": ("", "string.pack('!16 c9999999', '')"),
+}
 LIARS = {
     "insert": f"table.insert(setmetatable({{}}, {LYING}), 1, 1)",
     "remove": f"table.remove(setmetatable({{}}, {LYING}), 1)",
@@ -36,6 +78,56 @@ def test_a_search_that_would_take_years_is_ended(lua, body, engine):
         lua(body, f"engine: {engine}\n{LIMITS}")()
 
     assert caught.value.limit == "instructions"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("before", "again"), SLOW.values(), ids=SLOW)
+def test_what_takes_a_moment_is_counted_by_what_there_is_to_do(lua, before, again, engine):
+    with pytest.raises(LuaLimit) as caught:
+        lua(f"{before}\nfor _ = 1, 3000 do {again} end", f"engine: {engine}\n{LIMITS}")()
+
+    assert caught.value.limit == "instructions"
+
+
+@pytest.mark.parametrize(("before", "again"), SLOW_IN_54.values(), ids=SLOW_IN_54)
+def test_what_takes_a_moment_only_in_lua_54_is_counted_too(lua, before, again):
+    with pytest.raises(LuaLimit) as caught:
+        lua(f"{before}\nfor _ = 1, 3000 do {again} end", LIMITS)()
+
+    assert caught.value.limit == "instructions"
+
+
+@pytest.mark.parametrize(("before", "again"), PERHAPS_SLOW.values(), ids=PERHAPS_SLOW)
+def test_what_may_take_a_moment_does_not_hold_up_the_end_of_a_call(lua, before, again):
+    """So few instructions are never looked at."""
+    run = lua(f"{before}\nfor _ = 1, 1500 do {again} end")
+    context = HandlerContext()
+    context.delivery = context.binding = None
+    context.cancel()
+    token = enter(context)
+    try:
+        with pytest.raises(LuaLimit) as caught:
+            run()
+    finally:
+        leave(token)
+
+    assert caught.value.limit == "cancelled"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_number_of_elements_may_be_a_text_and_is_refused_all_the_same(lua, engine):
+    """Lua takes it for a number: it would have gone on for ever."""
+    run = lua(
+        """
+        local empty = setmetatable({}, { __index = type, __newindex = type })
+        local _, moved = pcall(table.move, empty, "1", "100000000000000", 1)
+        local _, joined = pcall(table.concat, empty, "", "1", "100000000000000")
+        return { moved, joined }
+    """,
+        f"engine: {engine}",
+    )
+
+    assert run() == ["too many elements to move", "too many elements to join"]
 
 
 @pytest.mark.parametrize("body", LIARS.values(), ids=LIARS)

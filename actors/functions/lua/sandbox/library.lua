@@ -1,16 +1,22 @@
 -- The loops of the standard library that are C code, which no hook interrupts. What could go on there for years is done in
--- Lua instead, where it is counted, or refused.
+-- Lua instead, where it is counted, or refused. What takes a moment there could be done thousands of times between two
+-- hooks, so it counts as instructions before it is done.
 
 local inner = ...
-local charge, refuse_length, patterns = inner.limits.charge, inner.limits.refuse_length, inner.patterns
+local charge, work, refuse_length = inner.limits.charge, inner.limits.work, inner.limits.refuse_length
+local patterns = inner.patterns
 local pcall = inner.catching.pcall
 
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
 local rawget, getmetatable, huge, jit = rawget, getmetatable, math.huge, jit
-local string, table = string, table
+local string, table, utf8, ipairs = string, table, utf8, ipairs
 local sub, raw_find, raw_rep = string.sub, string.find, string.rep
 
 local MOST_ELEMENTS = 10000000 -- more than fit into any state
+local MANY = 1000 -- elements, or letters of a format, that take longer than counting them
+local LONG_TEXT = 4096 -- bytes, likewise
+local QUOTED = 8 -- bytes that are formatted in the time of an instruction
+local COMPARED = 64 -- bytes that are gone through in the time of an instruction
 
 local function text_of(value, index, name)
   if type(value) == "string" then
@@ -22,18 +28,81 @@ local function text_of(value, index, name)
   return tostring(value)
 end
 
+-- Work that grows with a text.
+local function work_on(text)
+  if #text > LONG_TEXT then
+    work(#text / COMPARED)
+  end
+end
+
 function string.rep(text, count, separator)
   local length = #text_of(text, 1, "rep") + #tostring(separator or "")
   if length == 0 then
     return ""
   end
-  refuse_length((tonumber(count) or 0) * length)
+  length = (tonumber(count) or 0) * length
+  refuse_length(length)
+  if length > LONG_TEXT then
+    work(length / COMPARED)
+  end
   return raw_rep(text, count, separator)
+end
+
+for _, name in ipairs({ "lower", "upper", "reverse" }) do
+  local raw = string[name]
+  string[name] = function(text)
+    text = text_of(text, 1, name)
+    work_on(text)
+    return raw(text)
+  end
+end
+
+local raw_format = string.format
+function string.format(...)
+  for index = 1, select("#", ...) do
+    local part = select(index, ...)
+    if type(part) == "string" and #part > LONG_TEXT then
+      work(#part / QUOTED)
+    end
+  end
+  return raw_format(...)
+end
+
+-- Formats of many letters, and of fields of many bytes.
+for _, name in ipairs({ "pack", "packsize", "unpack" }) do
+  local raw = string[name]
+  string[name] = raw and function(format, ...)
+    if type(format) == "string" and (#format > MANY or raw_find(format, "%d%d%d%d")) then
+      work(#format)
+    end
+    return raw(format, ...)
+  end
+end
+
+-- They may go through all of a text, or a part of it: so only the clock is looked at.
+for _, name in ipairs(utf8 and { "len", "codepoint", "offset" } or {}) do
+  local raw = utf8[name]
+  utf8[name] = function(text, ...)
+    if type(text) == "string" and #text > LONG_TEXT then
+      work(0)
+    end
+    return raw(text, ...)
+  end
+end
+
+function inner.date(raw_date)
+  return function(format, time)
+    if type(format) == "string" and #format > MANY then
+      work(#format)
+    end
+    return raw_date(format, time)
+  end
 end
 
 -- ---- patterns ---------------------------------------------------------------------------------------------
 
 local LONG = 1e9 -- steps of the standard library's matcher: a few seconds
+local NOTABLE = 1e6 -- likewise: a few milliseconds
 local MOST_KNOWN, LONGEST_KNOWN = 200, 200
 local known, known_count = {}, 0
 
@@ -53,14 +122,17 @@ local function known_effort(pattern)
   return effort
 end
 
--- Whether the standard library could match for long.
+-- Whether the standard library could match for long. It seldom does what it could: so less only looks at the clock.
 local function may_take_long(text, pattern)
-  local effort = known_effort(pattern)
-  return effort.factor * (#text + 1) ^ effort.power > LONG
+  local known_of = known_effort(pattern)
+  local effort = known_of.factor * (#text + 1) ^ known_of.power
+  if effort > NOTABLE then
+    work(0)
+  end
+  return effort > LONG
 end
 
 local LONG_SEARCH = 1e10 -- bytes that are compared in the worst case
-local COMPARED = 64 -- bytes that are compared in the time of an instruction
 
 -- Where a text stands in another one, in steps that are counted.
 local function find_plain(text, wanted, init)
@@ -95,6 +167,8 @@ function string.find(text, pattern, init, plain)
   if plain or not raw_find(pattern, "[%^$*+?.(%[%%-]") then
     if start and #text * #pattern > LONG_SEARCH then
       return find_plain(text, pattern, start)
+    elseif #text * #pattern > NOTABLE then
+      work(0)
     end
   elseif start and may_take_long(text, pattern) then
     return patterns.find(text, pattern, start)
@@ -147,10 +221,21 @@ local function may_lie(list)
   return metatable and rawget(metatable, "__len") ~= nil
 end
 
+local function work_through(count)
+  if count > MANY then
+    work(count)
+  end
+end
+
+-- A text that is written like a number is one here.
 local function check_range(first, last, what)
-  if type(first) == "number" and type(last) == "number" and last - first > MOST_ELEMENTS then
+  first, last = tonumber(first), tonumber(last)
+  if not first or not last then
+    return
+  elseif last - first > MOST_ELEMENTS then
     error("too many elements to " .. what, 3)
   end
+  work_through(last - first)
 end
 
 local raw_concat = table.concat
@@ -158,13 +243,16 @@ function table.concat(list, separator, first, last)
   if last == nil and may_lie(list) then
     last = #list
   end
-  check_range(first or 1, tonumber(last), "join")
+  check_range(first or 1, last or (type(list) == "table" and #list), "join")
   return raw_concat(list, separator, first or 1, last)
 end
 
 local raw_insert = table.insert
 function table.insert(list, ...)
   if not may_lie(list) then
+    if type(list) == "table" and select("#", ...) > 1 then
+      work_through(#list - (tonumber((...)) or 0))
+    end
     return raw_insert(list, ...)
   end
   local length = #list
@@ -185,6 +273,9 @@ end
 local raw_remove = table.remove
 function table.remove(list, ...)
   if not may_lie(list) then
+    if type(list) == "table" and ... then
+      work_through(#list - (tonumber((...)) or 0))
+    end
     return raw_remove(list, ...)
   end
   local length = #list
@@ -205,6 +296,9 @@ end
 local raw_sort = table.sort
 function table.sort(list, comes_before)
   if not may_lie(list) then
+    if type(list) == "table" then
+      work_through(#list)
+    end
     return raw_sort(list, comes_before)
   end
   local copy, length = {}, #list

@@ -106,12 +106,12 @@ end
 env._G = env
 env.pcall, env.xpcall, env.setmetatable = catching.pcall, catching.xpcall, catching.setmetatable
 string.dump = nil
-env.os = { time = os.time, date = os.date, clock = os.clock, difftime = os.difftime }
+env.os = { time = os.time, date = inner.date(os.date), clock = os.clock, difftime = os.difftime }
 env.collectgarbage = function(option)
   if option == "count" then
     return collectgarbage("count")
   elseif option == nil or option == "collect" then
-    limits.charge(limits.STEP)
+    limits.work(limits.STEP)
     return collectgarbage("collect")
   end
   error("collectgarbage: only \"count\" and \"collect\" are allowed", 2)
