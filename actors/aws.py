@@ -3,9 +3,9 @@
 Knows: the fields, and which of them go together. Must not know: boto3, which reads them when a driver opens.
 """
 
-from attrs import field, frozen
+from attrs import frozen
 
-from ..registry import Entry, Kind, Registry
+from ..registry import Entry, Kind, Registry, secret
 from .lifecycle import Complaints
 
 
@@ -25,8 +25,8 @@ class AwsConfig:
     region: str = ""
     profile: str = ""
     access_key_id: str = ""
-    secret_access_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
+    secret_access_key: str = secret(default="")
+    session_token: str = secret(default="")
     endpoint: str = ""
 
 

@@ -10,7 +10,7 @@ from .changes import Change, Create, Delete, Update, affected, differences
 from .entry import Entry
 from .errors import ConfigurationError, EntryNotFound, NoriaError, VersionNotFound
 from .events import Bus, Event
-from .fields import between, reference
+from .fields import between, reference, secret
 from .history import History, Version
 from .ids import EntryID
 from .kinds import Kind, Kinds
@@ -48,4 +48,5 @@ __all__ = [
     "load_settings",
     "read_options",
     "reference",
+    "secret",
 ]

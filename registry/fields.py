@@ -1,4 +1,4 @@
-"""Fields of config classes: `reference` to another entry, a number `between` two bounds.
+"""Fields of config classes: `reference` to another entry, a number `between` two bounds, a `secret`.
 
 Knows: attrs. Does not know: which entries exist (references.py checks), nor files (structure.py reads).
 """
@@ -17,6 +17,7 @@ from .wording import Expected, one_of
 
 REFERENCE: Final = "noria.reference"
 BETWEEN: Final = "noria.between"
+HIDDEN: Final = "noria.hidden"
 
 
 @attrs.frozen
@@ -97,3 +98,8 @@ def between(low: float, high: float | None = None, default: Any = NOTHING) -> An
     """
     bounds = Between(low, high)
     return attrs.field(default=default, validator=bounds, metadata={BETWEEN: bounds})
+
+
+def secret(default: Any = NOTHING, validator: Any = None) -> Any:
+    """A field such as a key or a password: neither `repr()` nor a message about it shows what it holds."""
+    return attrs.field(default=default, validator=validator, repr=False, metadata={HIDDEN: True})

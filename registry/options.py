@@ -33,7 +33,7 @@ def _sentence(refusal: Refusal, given: Mapping[str, Any]) -> str:
     value: Any = given
     for step in refusal.path:
         value = value[step]
-    if isinstance(value, EnvText):
+    if refusal.is_secret or isinstance(value, EnvText):
         return f"expected {refusal.expected}"
     hint = did_you_mean(value, refusal.candidates) if isinstance(value, str) else ""
     return f"expected {refusal.expected}, found {describe(value)}{hint}"

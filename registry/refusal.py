@@ -25,6 +25,7 @@ class Refusal:
         foreign: the sentence may hold the value: it is from somebody else's validator, or names what was found.
         instead: what to say of a value that came from a placeholder, when the sentence is foreign.
         at_key: the name of the field is wrong, not its value.
+        is_secret: what the field holds may not be repeated, however it is written.
     """
 
     path: FieldPath = ()
@@ -34,6 +35,7 @@ class Refusal:
     foreign: bool = False
     instead: str = "not valid"
     at_key: bool = False
+    is_secret: bool = False
 
     def below(self, step: str | int) -> Refusal:
         """The same refusal, seen from one level up."""

@@ -15,7 +15,7 @@ from .node import Node
 from .placeholders import masked, variables
 from .problem import FieldPath, Problem, Source
 from .refusal import Refusal
-from .wording import did_you_mean, quote
+from .wording import describe, did_you_mean, quote
 
 #: A content of so few characters is part of ordinary words.
 SHORT: Final = 3
@@ -38,6 +38,8 @@ def place(node: Node, path: FieldPath, *, at_key: bool = False) -> Source:
 
 
 def _sentence(refusal: Refusal, exact: Node | None, decoded: Any) -> str:
+    if refusal.is_secret and exact is not None and not is_secret(exact):
+        return _told_without(exact, refusal)
     if refusal.expected is not None and exact is not None:
         return f"expected {refusal.expected}, found {found(exact)}{_hint(refusal, exact)}"
     if refusal.expected is not None:
@@ -47,6 +49,17 @@ def _sentence(refusal: Refusal, exact: Node | None, decoded: Any) -> str:
     if refusal.foreign:
         return scrubbed(refusal.text, decoded)
     return refusal.text
+
+
+def _told_without(node: Node, refusal: Refusal) -> str:
+    """The sentence about a secret that stands in the file itself."""
+    held = str(node.value) if node.text is None else node.text
+    if refusal.expected is None:
+        return refusal.instead if held and held in refusal.text else refusal.text
+    is_number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    what = "a text" if isinstance(node.value, str) else "a number" if is_number else describe(node.value)
+    hint = "; put it in quotes" if is_number and refusal.expected == "text" else ""
+    return f"expected {refusal.expected}, found {what}, which is not shown{hint}"
 
 
 def _hint(refusal: Refusal, node: Node) -> str:

@@ -17,7 +17,7 @@ import attrs
 import cattrs
 
 from .decode import UNRESOLVED
-from .fields import BETWEEN, REFERENCE, Reference
+from .fields import BETWEEN, HIDDEN, REFERENCE, Reference
 from .ids import EntryID
 from .phrases import (
     ID_RULE,
@@ -292,9 +292,14 @@ def _field(name: str, field: attrs.Attribute[Any], value: Mapping[str, Any]) -> 
             attrs.evolve(each, expected=field_phrase(field)) if each.expected and not each.path else each
             for each in refused.refusals
         ]
-        raise Refused(refusal.below(name) for refusal in refusals) from None
+        raise Refused(_below(field, name, refusal) for refusal in refusals) from None
     finally:
         rules.pop()
+
+
+def _below(field: attrs.Attribute[Any], name: str, refusal: Refusal) -> Refusal:
+    is_secret = refusal.is_secret or HIDDEN in field.metadata
+    return attrs.evolve(refusal, is_secret=is_secret).below(name)
 
 
 def _bounded(field: attrs.Attribute[Any], value: Any) -> Any:
@@ -342,7 +347,7 @@ def _validators_say(
         except AttributeError:
             continue  # it looked at a field that is not there; if it is wrong itself, `_instance` tells
         except Exception as error:
-            yield _said(error).below(field.alias)
+            yield _below(field, field.alias, _said(error))
 
 
 def _make_converter() -> cattrs.Converter:

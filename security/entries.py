@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ..registry import Duration, Entry, EntryID, Kind, NoriaError, Registry, between, reference
+from ..registry import Duration, Entry, EntryID, Kind, NoriaError, Registry, between, reference, secret
 from .conditions import OPERATORS, check_constant
 from .errors import UnknownGroup, did_you_mean
 from .expression import Expression
@@ -137,7 +137,7 @@ class TokenStoreConfig:
     store: EntryID = reference("store.memory")
     token_length: int = between(1, 1024, default=32)
     default_expiration: Duration = between(0.001, default=86_400.0)
-    token_key: str | None = attrs.field(default=None, repr=False, validator=_key)
+    token_key: str | None = secret(default=None, validator=_key)
     token_key_env: str | None = None
 
     def key(self, environ: Mapping[str, str] = os.environ) -> bytes | None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
+from ...registry import secret
 from ..lifecycle import Complaints
 
 PEM_MARK = "-----BEGIN "
@@ -40,7 +41,7 @@ class TlsConfig:
     enabled: bool = False
     server_name: str = ""
     cert: str = ""
-    key: str = field(default="", repr=False)
+    key: str = secret(default="")
     ca: str = ""
     cert_env: str = ""
     key_env: str = ""

@@ -99,6 +99,9 @@ WRONG = {
     "store: tokens": f"6:12: app:tokens: store: {NO_STORE}",
     "token_length: 0": "7:19: app:tokens: token_length: expected an integer from 1 to 1024, found 0",
     "default_expiration: 0": f"7:25: app:tokens: default_expiration: {NO_TIME}",
+    "token_key: 918273": (
+        "7:16: app:tokens: token_key: expected text, found a number, which is not shown; put it in quotes"
+    ),
     "token_key: ''": f"7:16: app:tokens: token_key: {EMPTY}",
     "token_key: ${env:EMPTY}": "7:16: app:tokens: token_key: not valid: the value of ${env:EMPTY}",
     "token_key_env: NO_SUCH": "7:20: app:tokens: token_key_env: the environment variable NO_SUCH is not set",
