@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hmac
 import logging
-import math
 import os
 import re
 import secrets
+import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
@@ -282,7 +282,8 @@ class TokenStore:
 
     def _lasting(self, expiration: float | None) -> float:
         is_number = isinstance(expiration, int | float) and not isinstance(expiration, bool)
-        if expiration is not None and not (is_number and math.isfinite(expiration)):
+        # Compared, because `math.isfinite` stumbles over an integer that is no float.
+        if expiration is not None and not (is_number and abs(expiration) <= sys.float_info.max):
             raise self._refusal("expected an expiration in seconds")
         return float(expiration) if expiration else self._default_expiration
 
