@@ -114,6 +114,25 @@ def test_what_may_take_a_moment_does_not_hold_up_the_end_of_a_call(lua, before, 
     assert caught.value.limit == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    {
+        "string.format('%d', 'x')": "bad argument #2 to 'format' (number expected, got string)",
+        "('%d'):format({})": "bad argument #2 to 'format' (number expected, got table)",
+        "string.upper()": "bad argument #1 to 'upper' (string expected, got no value)",
+        "os.date(5, {})": "bad argument #2 to 'date' (number expected, got table)",
+        "string.pack('i4', 'x')": "bad argument #2 to 'pack' (number expected, got string)",
+        "string.pack('?')": "invalid format option '?'",
+        "utf8.len(5, 99)": "bad argument #2 to 'len' (initial position out of bounds)",
+        "string.format('%s', setmetatable({}, { __tostring = function() error('x') end }))": "x",
+    }.items(),
+)
+def test_what_is_wrong_is_told_as_the_standard_library_tells_it(lua, wrong, told):
+    run = lua(f"return select(2, pcall(function()\n  local _ = {wrong}\nend))")
+
+    assert run() == f"f.lua:3: {told}"
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_number_of_elements_may_be_a_text_and_is_refused_all_the_same(lua, engine):
     """Lua takes it for a number: it would have gone on for ever."""

@@ -5,17 +5,18 @@
 local inner = ...
 local charge, work, refuse_length = inner.limits.charge, inner.limits.work, inner.limits.refuse_length
 local patterns = inner.patterns
-local pcall = inner.catching.pcall
+local raw_pcall, pcall = pcall, inner.catching.pcall
 
 local error, type, tostring, tonumber, select = error, type, tostring, tonumber, select
 local rawget, getmetatable, huge, jit = rawget, getmetatable, math.huge, jit
 local string, table, utf8, ipairs = string, table, utf8, ipairs
-local sub, raw_find, raw_rep = string.sub, string.find, string.rep
+local sub, raw_find, raw_rep, raw_gsub = string.sub, string.find, string.rep, string.gsub
+local is_over, OUT_OF_MEMORY = inner.limits.is_over, inner.limits.OUT_OF_MEMORY
 
 local MOST_ELEMENTS = 10000000 -- more than fit into any state
 local MANY = 1000 -- elements, or letters of a format, that take longer than counting them
 local LONG_TEXT = 4096 -- bytes, likewise
-local QUOTED = 8 -- bytes that are formatted in the time of an instruction
+local QUOTED = 8 -- bytes that are quoted in the time of an instruction
 local COMPARED = 64 -- bytes that are gone through in the time of an instruction
 
 local function text_of(value, index, name)
@@ -26,6 +27,18 @@ local function text_of(value, index, name)
     error("bad argument #" .. index .. " to '" .. name .. "' (string expected, got " .. found .. ")", 3)
   end
   return tostring(value)
+end
+
+-- Of a function of C that was called here, in the script's name: an error at the script's line.
+local function answered(name, ok, ...)
+  if ok then
+    return ...
+  end
+  local problem = ...
+  if type(problem) ~= "string" or is_over() or problem == OUT_OF_MEMORY or raw_find(problem, "^[^\n:]+:%d+: ") then
+    error(problem, 0)
+  end
+  error((raw_gsub(problem, "^(bad argument #%d+ to )'[^']*'", "%1'" .. name .. "'")), 2)
 end
 
 -- Work that grows with a text.
@@ -57,15 +70,18 @@ for _, name in ipairs({ "lower", "upper", "reverse" }) do
   end
 end
 
+-- Only quoting looks at every byte.
 local raw_format = string.format
-function string.format(...)
-  for index = 1, select("#", ...) do
-    local part = select(index, ...)
-    if type(part) == "string" and #part > LONG_TEXT then
-      work(#part / QUOTED)
+function string.format(format, ...)
+  if type(format) == "string" and raw_find(format, "q", 1, true) then
+    for index = 1, select("#", ...) do
+      local part = select(index, ...)
+      if type(part) == "string" and #part > LONG_TEXT then
+        work(#part / QUOTED)
+      end
     end
   end
-  return raw_format(...)
+  return answered("format", raw_pcall(raw_format, format, ...))
 end
 
 -- Formats of many letters, and of fields of many bytes.
@@ -75,7 +91,7 @@ for _, name in ipairs({ "pack", "packsize", "unpack" }) do
     if type(format) == "string" and (#format > MANY or raw_find(format, "%d%d%d%d")) then
       work(#format)
     end
-    return raw(format, ...)
+    return answered(name, raw_pcall(raw, format, ...))
   end
 end
 
@@ -86,7 +102,7 @@ for _, name in ipairs(utf8 and { "len", "codepoint", "offset" } or {}) do
     if type(text) == "string" and #text > LONG_TEXT then
       work(0)
     end
-    return raw(text, ...)
+    return answered(name, raw_pcall(raw, text, ...))
   end
 end
 
@@ -95,7 +111,7 @@ function inner.date(raw_date)
     if type(format) == "string" and #format > MANY then
       work(#format)
     end
-    return raw_date(format, time)
+    return answered("date", raw_pcall(raw_date, format, time))
   end
 end
 
@@ -199,7 +215,6 @@ local function may_nest(replacement)
   return jit and (type(replacement) == "function" or type(replacement) == "table")
 end
 
-local raw_gsub = string.gsub
 function string.gsub(text, pattern, replacement, ...)
   text, pattern = text_of(text, 1, "gsub"), text_of(pattern, 2, "gsub")
   if not (may_nest(replacement) or may_take_long(text, pattern)) then
