@@ -257,7 +257,9 @@ def test_a_negative_expiration_makes_a_token_that_has_expired_already(world):
     assert caught.value.expires == START - 5
 
 
-@pytest.mark.parametrize("expiration", [float("inf"), float("-inf"), float("nan"), 10**400, -(10**400), "15m", True])
+@pytest.mark.parametrize(
+    "expiration", [float("inf"), float("-inf"), float("nan"), 10**400, -(10**400), "15m", True]
+)
 def test_an_expiration_that_is_no_time_is_refused(world, expiration):
     with pytest.raises(TokenRefused, match="expected an expiration in seconds"):
         world.create(expiration=expiration)
