@@ -135,6 +135,8 @@ class Changing:
         if supervision is None:
             losses = losses_of(old, new)
             if losses:
+                for queue in old.queues.values():
+                    queue.reinstate()
                 raise ChangeWouldLose(losses)
             new.take_over()
             install(new)

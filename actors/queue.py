@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from ..registry import Bus, EntryID, NoriaError
 from .codecs import Codec, CodecError
@@ -43,6 +43,16 @@ class QueueRetired(Exception):
         super().__init__(accepted)
         self.accepted = accepted
         self.sent: list[str] = []
+
+
+@define
+class Fate:
+    """What queues share that stand for the same place one after the other.
+
+    A publisher may be on its way through one that was replaced long ago, and store something when the last one goes.
+    """
+
+    is_condemned: bool = False
 
 
 @frozen(kw_only=True)
@@ -86,7 +96,8 @@ class Queue:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._is_open = False
-        self._is_condemned = self._is_retired = False
+        self._is_retired = False
+        self.fate = Fate()
         self.is_declared = False
         self._published = 0
         self._moved_in = 0
@@ -98,7 +109,7 @@ class Queue:
             DriverUnavailable: the driver is closed, or the queue is condemned.
             DriverRefused: the driver does not take it.
         """
-        if self._is_condemned:
+        if self.fate.is_condemned:
             raise DriverUnavailable(self.driver.name, f"{self.id} is about to be replaced")
         self.driver.declare(
             QueueDeclaration(
@@ -121,7 +132,7 @@ class Queue:
 
         Only for a closed queue. Who counts the messages after this has counted all that were accepted.
         """
-        self._is_condemned = True
+        self.fate.is_condemned = True
 
     def retire(self) -> None:
         """Another queue has taken its place, or none: publishers that wait here look for it."""
@@ -131,12 +142,13 @@ class Queue:
 
     def reinstate(self) -> None:
         """It was not to be replaced after all."""
-        self._is_condemned = self._is_retired = False
+        self.fate.is_condemned = self._is_retired = False
 
     def succeed(self, former: "Queue") -> None:
-        """It takes the place of another one: what its driver keeps under this name is there before it is opened."""
+        """It takes the place of another one. What its driver keeps under this name is there before it is opened."""
         if former.driver is self.driver and former.name == self.name:
             self.is_declared = self.is_declared or former.is_declared
+            self.fate = former.fate
 
     def expect_moved(self) -> None:
         """A message is about to come from another queue: whoever looks for idleness must see it somewhere."""
@@ -213,7 +225,7 @@ class Queue:
                 self._await_open(wait, accepted)
                 self.driver.publish(self.name, messages[accepted:], wait)
             except (QueueFull, DriverUnavailable) as error:
-                if not self._is_condemned:  # otherwise it may have come too late to be counted
+                if not self.fate.is_condemned:  # otherwise it may have come too late to be counted
                     accepted += error.accepted
                 is_over = time.monotonic() >= deadline or (is_cancelled is not None and is_cancelled())
                 if is_over and isinstance(error, QueueFull):
@@ -223,7 +235,7 @@ class Queue:
                 if isinstance(error, DriverUnavailable):
                     self._await_change(wait)
             else:
-                if self._is_condemned:
+                if self.fate.is_condemned:
                     raise QueueRetired(accepted)
                 return
 

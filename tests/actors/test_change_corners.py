@@ -17,7 +17,7 @@ from noria.actors.errors import (
     QueueUnavailable,
 )
 from noria.actors.functions.python import PythonFunctions
-from noria.actors.queue import Queue, QueueSettings
+from noria.actors.queue import Queue, QueueRetired, QueueSettings
 from noria.actors.stores.errors import StoreFull
 from noria.actors.supervision import Backoff
 from noria.actors.supervision.events import ChildStopped
@@ -69,6 +69,19 @@ def test_messages_of_a_queue_that_was_not_opened_since_a_change_are_not_lost(run
     assert refused.value.messages == {"app:tasks": 1}
 
 
+def test_a_change_that_was_refused_while_nothing_ran_leaves_its_queues_as_they_were(start, probe):
+    runtime = start(APP, HANDLERS)
+    runtime.publish("app:tasks", "a")
+    runtime.stop()
+    with pytest.raises(ChangeWouldLose):
+        runtime.apply([Delete("app:tasks")])
+
+    runtime.start(PATIENCE)
+    runtime.publish("app:tasks", "b")
+
+    assert runtime.info("app:tasks")["ready"] == 2
+
+
 class HesitantDriver(MemoryDriver):
     """Its publishers wait before they store anything, until they are told to go on."""
 
@@ -82,14 +95,17 @@ class HesitantDriver(MemoryDriver):
         super().publish(queue, messages, timeout)
 
 
-def test_what_came_too_late_to_be_counted_is_not_said_to_be_accepted():
-    """A publisher on its way into a queue that is counted, found empty, and dropped."""
+@pytest.mark.parametrize("was_replaced", [False, True])
+@pytest.mark.parametrize(("room", "error_type"), [(2, QueueFull), (3, QueueRetired)])
+def test_what_came_too_late_to_be_counted_is_not_said_to_be_accepted(was_replaced, room, error_type):
+    """A publisher on its way into a queue that is counted, found empty, and dropped; or into one before that one."""
     driver = HesitantDriver()
     driver.open(lambda error: None)
+    bodies = ["a", "b", "c"]
     settings = QueueSettings(
         name="tasks",
         codec=CODECS[DEFAULT_CODEC],
-        options=MemoryDriver.queue_options(max_length=2),
+        options=MemoryDriver.queue_options(max_length=room),
         redelivery=Backoff(),
     )
     queue = Queue(EntryID("app", "tasks"), driver, settings, Bus())
@@ -98,15 +114,20 @@ def test_what_came_too_late_to_be_counted_is_not_said_to_be_accepted():
 
     def publish():
         try:
-            queue.publish(["a", "b", "c"], timeout=0)
-        except QueueFull as error:
+            queue.publish(bodies, timeout=0)
+        except error_type as error:
             refused.append(error)
 
     publisher = threading.Thread(target=publish)
     publisher.start()
     driver.reached.wait(PATIENCE)
     queue.close()
-    queue.condemn()
+    last = queue
+    if was_replaced:
+        last = Queue(queue.id, driver, settings, Bus())
+        last.succeed(queue)
+        queue.retire()
+    last.condemn()
     assert queue.info().message_count == 0
     driver.go_on.set()
     publisher.join(PATIENCE)
