@@ -139,6 +139,8 @@ def _check_codec(config: QueueConfig, registry: Registry) -> Complaints:
 
 def _check_driver_names(options: Mapping[str, Any], registry: Registry) -> Complaints:
     """An application may carry options for drivers that it does not use now, but not for ones that nobody knows."""
+    if not options:
+        return  # most have none, and each would look through all entries
     kinds = {kind.name for kind in DRIVER_KINDS} | {
         entry.kind for entry in registry.find({".kind": "queue.driver.*"})
     }
