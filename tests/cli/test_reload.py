@@ -3,8 +3,12 @@
 import os
 import pty
 import signal
+import threading
 
 import pytest
+
+from noria.actors import Runtime
+from noria.actors.cli.reloading import Reloading
 
 HANDLERS = "def handler(body):\n    print('%s', body, flush=True)\n"
 
@@ -71,3 +75,24 @@ def test_a_closed_terminal_stops_gracefully(start, application):
     running.signal(signal.SIGHUP)
 
     assert running.process.wait(60) == 0
+
+
+def test_what_does_not_start_in_time_is_given_up_and_can_be_mended(tmp_path, caplog):
+    """A server that cannot be reached: nobody listens on port 1."""
+    definition = "namespace: app\nentries:\n  - {name: driver, kind: queue.driver.%s}\n"
+    queue = "  - {name: tasks, kind: queue.queue, driver: driver%s}\n"
+    file = tmp_path / "app.yaml"
+    file.write_text(definition % "memory" + queue % "")
+    with Runtime.load(tmp_path) as runtime:
+        reloading, asked = Reloading(runtime, patience=0.5), threading.Event()
+        file.write_text(definition % "redis, url: 'redis://127.0.0.1:1/0'" + queue % "")
+        reloading.begin(asked)
+        while runtime.history.current.number == 0 and not caplog.records:
+            threading.Event().wait(0.01)
+
+        assert "what ran before runs again" in caplog.text
+        assert runtime.publish("app:tasks", "a")
+        file.write_text(definition % "memory" + queue % ", options: {max_length: 9}")
+        while runtime.history.current.number == 0:  # the thread of the first one may not be over yet
+            reloading.begin(asked)
+        assert runtime.info("app:tasks")["ready"] == 1
