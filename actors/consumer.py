@@ -293,24 +293,27 @@ class Consumer(Supervisor):
         Raises:
             WorkersUnfinished: some handlers did not end in time.
         """
-        abandoned = self._give_back()
-        self._report(abandoned, tuple(unfinished))
+        hanging = [
+            context.delivery
+            for context in [worker.handling.current for worker in self._stuck]
+            if context is not None and context.delivery is not None
+        ]
+        # Two workers may hang on one message: its time was up, so it was delivered again.
+        abandoned = tuple(dict.fromkeys(delivery.message.id for delivery in hanging))
+        self._report(abandoned, tuple(unfinished), left=self._give_back(hanging))
         if unfinished:
             raise WorkersUnfinished(str(self._binding.consumer), unfinished, abandoned)
 
-    def _give_back(self) -> tuple[str, ...]:
-        """Return everything to the queue; the IDs of messages that a handler still works on."""
-        if self._subscription is not None:
-            self._subscription.flush(1.0)
-            self._subscription.close()
-        contexts = [worker.handling.current for worker in self._stuck]
-        return tuple(
-            context.delivery.message.id
-            for context in contexts
-            if context is not None and context.delivery is not None
-        )
+    def _give_back(self, hanging: Sequence[Delivery]) -> int:
+        """Return everything to the queue; how many of those that handlers still work on nobody had settled."""
+        if self._subscription is None:
+            return 0
+        self._subscription.flush(1.0)
+        unsettled = self._subscription.unsettled()
+        self._subscription.close()
+        return sum(delivery in unsettled for delivery in hanging)
 
-    def _report(self, abandoned: tuple[str, ...], unfinished: tuple[str, ...]) -> None:
+    def _report(self, abandoned: tuple[str, ...], unfinished: tuple[str, ...], left: int) -> None:
         drain = self._drain
         if drain is None:
             return
@@ -318,7 +321,7 @@ class Consumer(Supervisor):
             ConsumerDrained(
                 consumer=str(self._binding.consumer),
                 finished=self._totals().runs - drain.runs_before,
-                settled=drain.held - len(abandoned),
+                settled=drain.held - left,
                 returned=drain.returned,
                 abandoned=abandoned,
                 unfinished=unfinished,

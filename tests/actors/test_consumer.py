@@ -501,6 +501,20 @@ def test_principal_and_scope_are_none_without_a_security_block(start, probe):
     assert probe.wait(1) == [(None, None, False, None)]
 
 
+def test_a_message_that_two_workers_hang_on_is_abandoned_once_and_settled_by_nobody(start, probe):
+    runtime = start(app(consumer="timeout: 20ms", lifecycle="stop_timeout: 50ms"), HOLD)
+    sent = runtime.publish("app:tasks", "hang")
+    probe.wait(2)  # the first worker was replaced
+
+    with pytest.raises(StopIncomplete) as caught:
+        runtime.stop(5)
+
+    report = caught.value.report
+    assert report.abandoned == (sent,)
+    assert report.settled in {0, 1}  # one, where its time was up only after the stop began
+    probe.gate.set()
+
+
 def test_in_a_stop_that_runs_out_of_time_the_queue_outlives_its_consumer(start, probe, events):
     """What a handler settles before its consumer is given up still reaches the driver."""
     runtime = start(
