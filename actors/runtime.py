@@ -387,7 +387,10 @@ class Runtime:
         if entry is None or entry.kind != "queue.consumer":
             consumers = [str(each.id) for each in self.registry if each.kind == "queue.consumer"]
             raise ConsumerNotFound(str(consumer), nearest(str(consumer), consumers))
-        token = enter(new_context(self, *self._seat.topology.identity(entry)))
+        context, around = new_context(self, *self._seat.topology.identity(entry)), current_context()
+        if isinstance(around, HandlerContext):
+            context.binding = around.binding  # for it still runs in that handler
+        token = enter(context)
         try:
             yield
         finally:

@@ -669,6 +669,30 @@ def test_a_handler_needs_a_policy_that_allows_it_also_where_nobody_is_anybody(st
     assert "may not registry.apply on ''" in str(error)
 
 
+def test_acting_as_another_consumer_hides_nobodys_own_one(start, probe):
+    handler = """
+        from noria.actors import context
+        from noria.registry import Delete
+        import probe
+        def work(body):
+            runtime = context().runtime
+            try:
+                with runtime.acting_as("app:porter"):
+                    runtime.apply([Delete("app:clerk")])
+            except Exception as error:
+                probe.record(error)
+        other = work
+    """
+    app = APP.replace("func: other, lifecycle: {", f"func: other, lifecycle: {{{SECURITY % 'may_all'}")
+    runtime = start(app + POLICIES, handler)
+
+    runtime.publish("app:tasks", "go")
+
+    [error] = probe.wait(1)
+    assert isinstance(error, ChangeFromHandler)
+    assert error.consumer == "app:clerk"
+
+
 def test_a_handler_that_may_changes_everything_but_its_own_consumer(start, probe):
     runtime = start(
         APP.replace("func: work, lifecycle: {", f"func: work, lifecycle: {{{SECURITY % 'may_all'}")
