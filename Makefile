@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of its own: what others need is no dependency of noria.
+PEERS := .venv-peers
 # 0: one after another. 4 take less than half the time, also where there are fewer cores: most tests mostly wait.
 PROCESSES ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench reliability clean
+.PHONY: help demo test lint format bench peers reliability clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,11 +33,14 @@ bench: $(VENV)/installed ## ratios against limits measured in the same run; each
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/brokers.py
 
+peers: $(PEERS)/installed ## noria beside Celery, Dramatiq, Huey, RQ and Taskiq on one Redis and one RabbitMQ; some minutes
+	$(PEERS)/bin/python tests/bench/peers.py
+
 reliability: $(VENV)/installed ## kill workers under load, again and again; prints what was lost and doubled
 	$(BIN)/python tests/reliability/run.py
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # What the demo needs; the rest of .venv is for who changes noria.
 $(BIN)/noria:
@@ -44,4 +49,9 @@ $(BIN)/noria:
 
 $(VENV)/installed: pyproject.toml | $(BIN)/noria
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(PEERS)/installed: tests/bench/contenders/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --editable '.[amqp,redis]' --requirement $<
 	touch $@
