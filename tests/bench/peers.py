@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -56,6 +57,7 @@ class Contender:
         count: Messages, for a second or two of work.
         safe: Nothing may be lost, as far as it can be configured so; otherwise its defaults.
         many_workers: Whether 64 workers are measured; not where each is a process.
+        environment: More settings for its program.
     """
 
     name: str
@@ -104,18 +106,7 @@ RABBITMQ = (
     Contender(name="Celery, defaults", module="celery", crash=LOST, count=1_500, safe=False),
 )
 BROKERS = {"redis": REDIS, "rabbitmq": RABBITMQ}
-PACKAGES = (
-    "noria",
-    "dramatiq",
-    "taskiq",
-    "taskiq-redis",
-    "taskiq-aio-pika",
-    "celery",
-    "rq",
-    "huey",
-    "redis",
-    "pika",
-)
+PACKAGES = "noria dramatiq taskiq taskiq-redis taskiq-aio-pika celery rq huey redis pika".split()
 
 
 # In a process for each contender and round: it publishes.
@@ -265,10 +256,13 @@ def print_versions() -> None:
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")
-    for command in (["redis-server", "--version"], ["rabbitmqctl", "version"]):
+    for server, command in (
+        ("Redis", ["redis-server", "--version"]),
+        ("RabbitMQ", ["rabbitmqctl", "version"]),
+    ):
         if shutil.which(command[0]):
             said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            versions.append(f"{command[0]} {' '.join(said.split(' malloc')[0].split())}")
+            versions += [f"{server} {number}" for number in re.findall(r"\d+\.\d+\.\d+", said)[:1]]
     print(f"\n{'; '.join(versions)}")
 
 

@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 broker = RedisBroker(url=URL) if ON_REDIS else RabbitmqBroker(url=URL, confirm_delivery=SAFE)
 dramatiq.set_broker(broker)
-handle = dramatiq.actor(handled, actor_name="handle", queue_name=QUEUE)
+handle = dramatiq.actor(actor_name="handle", queue_name=QUEUE)(handled)
 publisher = one_by_one(handle.send)
 
 
