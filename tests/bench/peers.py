@@ -106,7 +106,7 @@ RABBITMQ = (
     Contender(name="Celery, defaults", module="celery", crash=LOST, count=1_500, safe=False),
 )
 BROKERS = {"redis": REDIS, "rabbitmq": RABBITMQ}
-PACKAGES = "noria dramatiq taskiq taskiq-redis taskiq-aio-pika celery rq huey redis pika".split()
+LIBRARIES = ("dramatiq", "taskiq", "taskiq-redis", "taskiq-aio-pika", "celery", "rq", "huey", "redis", "pika")
 
 
 # In a process for each contender and round: it publishes.
@@ -253,7 +253,7 @@ def compare(broker: str, contenders: tuple[Contender, ...], rounds: int, scale: 
 def print_versions() -> None:
     """Of everything that is measured, where it is installed."""
     versions = [f"CPython {platform.python_version()}, {os.cpu_count()} cores"]
-    for package in PACKAGES:
+    for package in ("noria", *LIBRARIES):
         with suppress(PackageNotFoundError):
             versions.append(f"{package} {version(package)}")
     for server, command in (
