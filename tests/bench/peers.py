@@ -74,7 +74,7 @@ PREFORK = {"BENCH_POOL": "prefork"}
 REDIS = (
     Contender(name="noria", module="noria", crash="again after 30 s", count=20_000),
     Contender(name="Dramatiq", module="dramatiq", crash="again after 1 min", count=3_000),
-    Contender(name="Taskiq, stream", module="taskiq", crash="again after 10 min", count=2_500),
+    Contender(name="Taskiq, stream", module="taskiq", crash="again after 10 min, with the next", count=2_500),
     Contender(name="Celery, late acks", module="celery", crash="again after 1 h", count=800),
     Contender(
         name="Celery, late acks, 4 processes",
@@ -85,7 +85,7 @@ REDIS = (
         environment=PREFORK,
     ),
     Contender(
-        name="RQ, 4 processes", module="rq", crash="again after minutes", count=400, many_workers=False
+        name="RQ, 4 processes", module="rq", crash="again after 4 to 14 min", count=400, many_workers=False
     ),
     Contender(name="Huey", module="huey", crash=LOST, count=3_000, safe=False),
     Contender(name="Taskiq, list", module="taskiq", crash=LOST, count=2_500, safe=False),

@@ -43,7 +43,8 @@ def application(workers: int, *, consuming: bool) -> Path:
 
 
 def command(workers: int) -> list[str]:
-    return [sys.executable, "-m", "noria.actors.cli", "run", str(application(workers, consuming=True))]
+    folder = application(workers, consuming=True)
+    return [sys.executable, "-m", "noria.actors.cli", "run", str(folder), "--log-level", "warn"]
 
 
 @contextmanager
