@@ -289,7 +289,7 @@ def cell(measure: str, ours: list[dict[str, float]], theirs: list[dict[str, floa
     if theirs is ours:
         return f"1.00; {absolute}"
     ratios = [value / run[measure] for value, run in zip(values, ours, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {absolute}"
+    return f"{statistics.median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g}); {absolute}"
 
 
 def main() -> None:
