@@ -25,7 +25,7 @@ from .worker import Retire, Worker
 WORKER_BACKOFF = Backoff(initial_delay=0.01, max_delay=1.0)
 # A handler that has seen its cancellation gets this long to end before another worker takes its place.
 GRACE = 1.0
-# The part of a stop's time after which async handlers are cancelled; until then they may end by themselves.
+# The part of a stop's time after which handlers are ended that can be; until then they may end by themselves.
 CANCEL_TASKS_AT = 0.8
 # How long a delivery may be in nobody's hands before it counts as lost with its worker.
 ORPHAN_CHECK = 0.1
@@ -271,8 +271,9 @@ class Consumer(Supervisor):
         if self._drain is None:
             self._drain = Drain(since=time.monotonic(), runs_before=self._totals().runs, held=0, returned=0)
             self._take_no_more(self._drain)
-            for context in self._running():
-                context.cancel()
+            if deadline is None or not self._binding.function.ends_when_cancelled:
+                for context in self._running():
+                    context.cancel()
             if deadline is not None:
                 left = max(0.0, deadline - self.mailbox.clock())
                 self.mailbox.schedule(left * CANCEL_TASKS_AT, CancelTasks())

@@ -46,6 +46,8 @@ class Function:
         id: its registry ID, the resource of the action `funcs.call`.
         call: the function itself; returns a coroutine when `is_async`.
         is_async: it was written with `async def`, and runs in the caller's thread.
+        ends_when_cancelled: a cancelled call is ended there and then, where others see that they should end; so a stop
+            cancels it only when most of the stop's time is over.
         consume: the same function as a consumer calls it, where more than an exception makes it fail; None: `call`.
         isolation: for a function that does not run in the caller's thread.
         close: releases what it holds, once nobody will call it any more. Where it runs in processes, what still runs
@@ -56,6 +58,7 @@ class Function:
     id: EntryID
     call: Callable[..., Any]
     is_async: bool = False
+    ends_when_cancelled: bool = False
     consume: Callable[[Any], object] | None = None
     isolation: Isolation | None = None
     close: Callable[[], None] = _hold_nothing

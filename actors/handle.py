@@ -195,13 +195,15 @@ class Handling:
         self.current = None
 
     def cancel_task(self) -> None:
-        """Cancel an async handler that is running; a plain one can only be asked. Thread-safe."""
+        """End an async handler that is running, or one in Lua; a plain one can only be asked. Thread-safe."""
         task = self._task
         if task is not None:
             # The loop may close at any moment, and has nothing to cancel then.
             with contextlib.suppress(RuntimeError):
                 task.get_loop().call_soon_threadsafe(task.cancel)
         context, isolation = self.current, self._binding.function.isolation
+        if context is not None and self._binding.function.ends_when_cancelled:
+            context.cancel()
         if context is not None and isolation is not None:
             isolation.cancel_task(context)
 

@@ -27,7 +27,13 @@ class LuaFunctions:
     def load(self, entry: Entry, registry: Registry) -> Function:
         """The function of an entry. Its source was compiled when the application was checked."""
         function = LuaFunction(entry, registry, self._background)
-        return Function(id=entry.id, call=function.call, consume=function.consume, close=function.close)
+        return Function(
+            id=entry.id,
+            call=function.call,
+            ends_when_cancelled=True,
+            consume=function.consume,
+            close=function.close,
+        )
 
     def close(self) -> None:
         """End the calls that nobody waits for. The functions are closed one by one."""

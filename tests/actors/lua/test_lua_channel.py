@@ -372,7 +372,7 @@ def test_a_call_that_waits_ends_when_its_runtime_stops(begin):
           - {name: begun, kind: queue.queue, driver: driver}
           - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, time]}
           - {name: g, kind: function.python, source: file://g.py}
-          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true}}
+          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true, stop_timeout: 3s}}
           - {name: listener, kind: queue.consumer, queue: begun, func: g, lifecycle: {auto_start: true}}
         """,
         f__lua="""
@@ -393,6 +393,35 @@ def test_a_call_that_waits_ends_when_its_runtime_stops(begin):
     report = runtime.stop()
 
     assert (report.unfinished, report.abandoned) == ((), ())
+
+
+def test_what_ends_in_time_is_not_ended_by_a_stop(begin):
+    """A message that is being handled when the application stops is done once, and not failed once."""
+    runtime = begin(
+        """
+        namespace: app
+        entries:
+          - {name: driver, kind: queue.driver.memory}
+          - {name: tasks, kind: queue.queue, driver: driver}
+          - {name: begun, kind: queue.queue, driver: driver}
+          - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, time]}
+          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true}}
+        """,
+        f__lua="""
+            return function()
+              require("queue").publish("app:begun", 1)
+              require("time").sleep("300ms")
+            end
+        """,
+    )
+    runtime.publish("app:tasks", {"id": 1})
+    while not runtime.info("app:begun")["ready"]:
+        threading.Event().wait(0.01)
+
+    report = runtime.stop()
+
+    assert (report.finished, report.settled) == (1, 1)
+    assert runtime.info("app:tasks")["message_count"] == 0
 
 
 def test_the_example_of_the_page_runs(begin):
