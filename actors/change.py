@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from ..registry import Change, Create, Delete, Registry, Update, Version, affected, differences
+from ..registry import Change, Create, Delete, Registry, Update, Version, affected, changed, differences
 from ..security import current_context
 from .errors import (
     ChangeFailed,
@@ -153,11 +153,15 @@ class Changing:
 
 def _told(version: Version, old: Topology, new: Topology) -> ApplicationChanged:
     changes = differences(old.registry, new.registry)
+    named = {change.id for change in changes}
+    # What a file says is part of an entry, too, although the entry itself may say the same.
+    updated = {change.id for change in changes if isinstance(change, Update)}
+    updated |= changed(old.registry, new.registry) - named
     running = {id_ for id_ in new.affected if id_ in old.registry and id_ in new.registry}
     return ApplicationChanged(
         version=version.number,
         created=tuple(str(change.id) for change in changes if isinstance(change, Create)),
-        updated=tuple(str(change.id) for change in changes if isinstance(change, Update)),
+        updated=tuple(map(str, sorted(updated))),
         deleted=tuple(str(change.id) for change in changes if isinstance(change, Delete)),
         restarted=tuple(
             str(id_) for id_ in sorted(running) if isinstance(new.registry[id_].config, ServiceConfig)

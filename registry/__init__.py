@@ -6,7 +6,7 @@
 Imports nothing of noria's other packages.
 """
 
-from .changes import Change, Create, Delete, Update, affected, differences
+from .changes import Change, Create, Delete, Update, affected, changed, differences
 from .entry import Entry
 from .errors import ConfigurationError, EntryNotFound, NoriaError, VersionNotFound
 from .events import Bus, Event
@@ -43,6 +43,7 @@ __all__ = [
     "VersionNotFound",
     "affected",
     "between",
+    "changed",
     "differences",
     "load",
     "load_settings",

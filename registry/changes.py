@@ -93,8 +93,7 @@ def affected(before: Registry, after: Registry, also: Iterable[EntryID] = ()) ->
     An entry has changed when it is of another kind, means something else or depends on others; where it stands in a
     file, and its `meta`, do not count. `also` are entries that count as changed.
     """
-    changed = {id_ for id_ in _ids(before) | _ids(after) if _has_changed(before.get(id_), after.get(id_))}
-    waiting = [*changed, *also]
+    waiting = [*changed(before, after), *also]
     reached: set[EntryID] = set()
     while waiting:
         target = waiting.pop()
@@ -104,6 +103,12 @@ def affected(before: Registry, after: Registry, also: Iterable[EntryID] = ()) ->
                 if target in registry:
                     waiting.extend(registry.dependents(target))
     return frozenset(reached)
+
+
+def changed(before: Registry, after: Registry) -> frozenset[EntryID]:
+    """As `affected`, without those that only need what has changed."""
+    ids = _ids(before) | _ids(after)
+    return frozenset(id_ for id_ in ids if _has_changed(before.get(id_), after.get(id_)))
 
 
 def _ids(registry: Registry) -> set[EntryID]:

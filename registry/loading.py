@@ -52,6 +52,7 @@ class Draft:
     config: Any = None
     seen: Sequence[Seen] = ()
     links: list[Link] = attrs.field(factory=list)
+    made: Entry | None = None
 
     @property
     def nodes(self) -> Node:
@@ -72,9 +73,11 @@ class Draft:
         return self.nodes if link.in_meta else self.raw.data
 
     def entry(self) -> Entry:
-        """What it becomes once nothing is wrong with it."""
+        """What it becomes once nothing is wrong with it; the same object as long as it is the same."""
         raw = self.raw
-        return Entry(
+        if self.made is not None and self.made.dependencies == self.dependencies:
+            return self.made
+        self.made = Entry(
             id=raw.id,
             kind=raw.kind.value,
             meta=raw.meta.plain(),
@@ -84,6 +87,7 @@ class Draft:
             dependencies=self.dependencies,
             nodes=self.nodes,
         )
+        return self.made
 
 
 @attrs.define(eq=False)

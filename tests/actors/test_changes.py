@@ -7,7 +7,7 @@ import threading
 import pytest
 from pykka.messages import ProxyCall
 
-from noria.actors import Runtime, events
+from noria.actors import Runtime
 from noria.actors.drivers import DriverConfig, check_driver
 from noria.actors.drivers.memory import MemoryDriver
 from noria.actors.errors import (
@@ -22,6 +22,7 @@ from noria.actors.errors import (
     QueueNotFound,
     StopIncomplete,
 )
+from noria.actors.events import ApplicationChanged
 from noria.actors.supervision.events import ChildStarted
 from noria.registry import ConfigurationError, Create, Delete, Kind, Update, VersionNotFound
 from noria.security import AccessDenied
@@ -527,7 +528,7 @@ def test_versions_lead_back_and_forth(runtime, probe):
 
 
 def test_a_change_is_told(runtime, events):
-    told = events(runtime, events_of_changes())
+    told = events(runtime, ApplicationChanged)
 
     runtime.apply(
         [
@@ -545,10 +546,6 @@ def test_a_change_is_told(runtime, events):
         ("app:porter",),
     )
     assert event.restarted == ("app:clerk",)
-
-
-def events_of_changes():
-    return events.ApplicationChanged
 
 
 def test_an_application_that_does_not_run_can_be_changed_too(application, probe):
@@ -591,14 +588,17 @@ def test_a_reload_exchanges_what_the_directory_says_otherwise(application, start
     assert probe.wait(1)[0][0] == "other"
 
 
-def test_a_reload_reads_handlers_again(application, start, probe):
+def test_a_reload_reads_handlers_again(application, start, probe, events):
     runtime = start(APP, HANDLERS)
     application(APP, HANDLERS.replace('"work"', '"new work"'))
+
+    told = events(runtime, ApplicationChanged)
 
     runtime.reload()
     runtime.publish("app:tasks", "a")
 
     assert probe.wait(1)[0] == ("new work", "a", 1)
+    assert told.wait(1)[0].updated == ("app:other", "app:work")
 
 
 def test_a_reload_without_a_difference_is_none(runtime):

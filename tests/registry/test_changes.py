@@ -84,7 +84,7 @@ def test_entries_that_are_not_named_are_not_read_again(registry, write):
 
     after = registry.apply([Delete("app:clerk")])
 
-    assert after["app:handler"].config is registry["app:handler"].config
+    assert after["app:handler"] is registry["app:handler"]
 
 
 def test_an_entry_may_change_its_kind_by_being_deleted_and_created(registry):

@@ -81,6 +81,20 @@ def test_changes_are_chained_shown_and_counted(run):
     assert runtime.history.current.number == 0
 
 
+def test_what_a_script_does_to_shown_operations_changes_nothing(run):
+    found, runtime = run(
+        f"""
+        local changes = {CREATE}
+        changes:ops()[1].entry.id = "app:other"
+        changes:ops()[1].kind = "entry.delete"
+        return changes:apply():id()
+        """
+    )
+
+    assert found == 1
+    assert runtime.registry.get("app:letters") is not None
+
+
 def test_a_function_that_was_updated_answers_anew(run):
     _, runtime = run(
         """

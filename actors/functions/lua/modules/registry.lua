@@ -103,7 +103,7 @@ changes_methods.update = noting("update")
 changes_methods.delete = noting("delete")
 
 function changes_methods.ops(changes)
-  return set_of(changes).operations, nil
+  return host.copy(set_of(changes).operations)
 end
 
 function changes_methods.apply(changes)

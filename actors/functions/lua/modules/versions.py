@@ -214,6 +214,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "previous": previous,
     "following": following,
     "operation": operation,
+    "copy": lambda operations: operations,
     "apply": apply,
     "apply_version": apply_version,
     "delta": delta,
