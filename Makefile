@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Of its own: what others need is no dependency of noria.
 PEERS := .venv-peers
-# 0: one after another. 4 take less than half the time, also where there are fewer cores: most tests mostly wait.
-PROCESSES ?= 0
+# More than most machines have cores, for most tests mostly wait. 0: one after another, in more than twice the time.
+PROCESSES ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench peers reliability clean
@@ -16,7 +16,7 @@ help: ## list the targets
 demo: $(BIN)/noria ## watch a real topology process real input
 	$(BIN)/noria run examples/census --publish census:files=examples/census/input.jsonl --until-idle
 
-test: $(VENV)/installed ## run every test; PROCESSES=4 runs four at a time
+test: $(VENV)/installed ## run every test, four at a time
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadscope
 
 lint: $(VENV)/installed ## ruff, mypy strict, import contracts

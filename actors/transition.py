@@ -73,16 +73,13 @@ class Transition:
             self._stop()
             self._remove(self._leaving)
             self._add(early, deadline)
-        except SupervisionError as error:
-            raise self._undone(error) from error
-        except ChangeWouldLose:
-            self._come_back()
-            raise
-        self._enter()
-        try:
+            self._enter()
             self._add(self._coming[len(early) :], deadline)
         except SupervisionError as error:
             raise self._undone(error) from error
+        except BaseException:  # ChangeWouldLose, or a Ctrl-C while something is waited for
+            self._come_back()
+            raise
 
     def _stop(self) -> None:
         """Drivers last: they have to say what is still there."""

@@ -462,6 +462,20 @@ def test_a_change_that_cannot_be_undone_without_losses_holds(start, probe):
     assert runtime.info("app:letters")["ready"] >= sent
 
 
+def test_a_ctrl_c_while_a_change_waits_undoes_it(runtime, monkeypatch, probe):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtime._seat.supervision, "wait_running", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        runtime.apply([Update("app:clerk", consumer("tasks", "other"))])
+
+    assert runtime.history.current.number == 0
+    runtime.publish("app:tasks", "a")
+    assert probe.wait(1)[0][:2] == ("work", "a")
+
+
 def test_one_change_at_a_time(runtime, probe):
     runtime.apply([Update("app:work", {"source": "file://handlers.py", "method": "held"})])
     runtime.publish("app:tasks", "a")

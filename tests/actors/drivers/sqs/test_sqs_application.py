@@ -77,7 +77,8 @@ def test_consumers_go_on_when_the_server_comes_back(start, probe, moto_server, p
     line.accept()
     runtime.publish("app:tasks", "after", timeout=20)
 
-    assert probe.wait(2) == [("worked", "before"), ("worked", "after")]
+    # A publish that was cut off may have arrived all the same, and is sent again.
+    assert set(probe.wait(2)) == {("worked", "before"), ("worked", "after")}
 
 
 @pytest.mark.parametrize(
@@ -146,4 +147,5 @@ def test_a_queue_that_somebody_deletes_is_made_again(start, probe, moto_server):
     client.close()
     runtime.publish("app:tasks", "after", timeout=20)
 
-    assert probe.wait(2) == [("worked", "before"), ("worked", "after")]
+    # A publish that was cut off may have arrived all the same, and is sent again.
+    assert set(probe.wait(2)) == {("worked", "before"), ("worked", "after")}
