@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 from attrs import evolve
+from servers.ports import free_port
 
 from noria.actors.delivery import Message
 from noria.actors.drivers.redis import RedisConfig, RedisDriver
@@ -617,11 +618,15 @@ def test_a_certificate_that_proves_nothing_is_refused_for_good(tls_server, chang
 @pytest.fixture
 def cluster(new_redis_server):
     """Two nodes with half of the slots each."""
-    servers = [new_redis_server(config={"cluster-enabled": "yes"}) for _ in range(2)]
+    # Otherwise a node talks to others at its port and 10,000: where the kernel takes ports for outgoing connections from.
+    talks_at = [free_port() for _ in range(2)]
+    servers = [
+        new_redis_server(config={"cluster-enabled": "yes", "cluster-port": str(port)}) for port in talks_at
+    ]
     clients = [redis.Redis.from_url(server.url) for server in servers]
     for client, slots in zip(clients, ((0, 8191), (8192, 16383)), strict=True):
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", *slots)
-    clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", servers[1].port)
+    clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", servers[1].port, talks_at[1])
     for client in clients:
         assert eventually(lambda client=client: client.cluster("INFO")["cluster_state"] == "ok")
         assert eventually(lambda client=client: len(client.execute_command("CLUSTER SLOTS")) == 2)
