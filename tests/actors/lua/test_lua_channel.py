@@ -372,7 +372,7 @@ def test_a_call_that_waits_ends_when_its_runtime_stops(begin):
           - {name: begun, kind: queue.queue, driver: driver}
           - {name: f, kind: function.lua, source: file://f.lua, modules: [queue, time]}
           - {name: g, kind: function.python, source: file://g.py}
-          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true, stop_timeout: 3s}}
+          - {name: consumer, kind: queue.consumer, queue: tasks, func: f, lifecycle: {auto_start: true, stop_timeout: 6s}}
           - {name: listener, kind: queue.consumer, queue: begun, func: g, lifecycle: {auto_start: true}}
         """,
         f__lua="""
