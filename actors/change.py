@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from ..registry import Change, Create, Delete, Registry, Update, Version, affected, changed, differences
+from ..registry import Change, Create, Delete, Registry, Update, Version, changed, differences
 from ..security import current_context
 from .errors import (
     ChangeFailed,
@@ -87,7 +87,7 @@ class Changing:
         with self._alone():
             before, registry = self._seat.topology.registry, read()
             changes = differences(before, registry)
-            if not changes and not affected(before, registry):
+            if not changes and not changed(before, registry):
                 return self._runtime.history.current
             return self._change_to(registry, timeout, lambda: self._runtime.history.add(registry, changes))
 

@@ -31,7 +31,7 @@ class Kept:
     with the same options, so that they stay with it; so does a store.
     """
 
-    def __init__(self, former: "Topology | None", registry: Registry, affected: frozenset[EntryID]) -> None:
+    def __init__(self, former: "Topology | None", registry: Registry, touched: frozenset[EntryID]) -> None:
         self.drivers: dict[EntryID, Driver] = {}
         self.queues: dict[str, Queue] = {}
         self.stores: dict[str, MemoryStore] = {}
@@ -40,7 +40,7 @@ class Kept:
         self.leases: dict[Driver | Queue, Lease] = {}
         if former is None:
             return
-        unaffected = {str(entry.id) for entry in registry if entry.id not in affected}
+        unaffected = {str(entry.id) for entry in registry if entry.id not in touched}
         self.drivers = {
             id_: driver
             for id_, driver in former.drivers.items()
@@ -72,14 +72,14 @@ def _stays(driver: Driver, was: Entry, is_: Entry | None) -> bool:
 def reached_by(former: Registry, registry: Registry) -> frozenset[EntryID]:
     """As `affected`; a policy that comes, goes or changes reaches those who name its group, too."""
     reached = affected(former, registry)
-    changed = {
+    groups = {
         group
         for version in (former, registry)
         for policy in policy_entries(version)
         if policy.id in reached
         for group in groups_of(policy)
     }
-    members = (entry.id for entry in registry if changed.intersection(_groups_named_by(entry)))
+    members = (entry.id for entry in registry if groups.intersection(_groups_named_by(entry)))
     return affected(former, registry, members)
 
 

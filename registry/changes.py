@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from .composer import DEEPEST
 from .ids import EntryID
 from .node import Node
 from .problem import FieldPath, Problem, Source
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Stands for a file where an entry came from a change instead.
 CHANGE: Final = Path("<change>")
-
-DEEPEST: Final = 64
 
 
 def _entry_id(given: EntryID | str) -> EntryID:

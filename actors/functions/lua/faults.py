@@ -122,6 +122,11 @@ class LuaError(ActorsError):
         }
 
 
+def invalid(text: str) -> LuaError:
+    """An error of the script's making: what it gave cannot be meant."""
+    return LuaError(text, kind=INVALID, retryable=False)
+
+
 def _restored(cls: type[LuaError], arguments: tuple[Any, ...], fields: Mapping[str, Any]) -> LuaError:
     error = cls.__new__(cls, *arguments)
     error.__dict__.update(fields)

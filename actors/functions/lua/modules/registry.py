@@ -11,7 +11,7 @@ from .....registry import Entry, Registry
 from .....security.errors import PolicyError
 from .....security.patterns import compile_pattern
 from .....security.regular import RegularExpression
-from ..faults import NOT_FOUND, PERMISSION_DENIED, LuaError
+from ..faults import NOT_FOUND, PERMISSION_DENIED, LuaError, invalid
 from . import versions
 from .access import is_allowed
 from .module import Module, Surroundings
@@ -45,7 +45,7 @@ def _visible(entries: Iterable[Entry]) -> list[dict[str, Any]]:
 def parse_id(text: Any = None) -> dict[str, str]:
     """The two parts of an ID; a bare name has an empty namespace."""
     if not isinstance(text, str) or not text:
-        raise versions.invalid("entry ID required")
+        raise invalid("entry ID required")
     namespace, colon, name = text.partition(":")
     return {"ns": namespace, "name": name} if colon else {"ns": "", "name": text}
 
@@ -53,7 +53,7 @@ def parse_id(text: Any = None) -> dict[str, str]:
 def get(id_: Any = None, number: int | None = None) -> dict[str, Any]:
     """One entry."""
     if not isinstance(id_, str) or not id_:
-        raise versions.invalid("entry ID required")
+        raise invalid("entry ID required")
     if not is_allowed("registry.get", id_):
         raise LuaError(f"not allowed: {id_}", kind=PERMISSION_DENIED, retryable=False)
     found = _registry(number).get(id_)
@@ -70,7 +70,7 @@ def entries(number: int | None = None) -> list[dict[str, Any]]:
 def namespace(name: Any = None, number: int | None = None) -> list[dict[str, Any]]:
     """Those of one namespace."""
     if not isinstance(name, str) or not name:
-        raise versions.invalid("namespace required")
+        raise invalid("namespace required")
     return _visible(entry for entry in _registry(number) if entry.id.namespace == name)
 
 
@@ -79,14 +79,14 @@ def find(criteria: Any = None, number: int | None = None) -> list[dict[str, Any]
     if criteria is None or criteria == []:
         return entries(number)
     if not isinstance(criteria, dict):
-        raise versions.invalid("expected a table of criteria")
+        raise invalid("expected a table of criteria")
     ours = [_predicate(key, value) for key, value in criteria.items() if _is_ours(key, value)]
     theirs = {str(key): value for key, value in criteria.items() if not _is_ours(key, value)}
     try:
         found = _registry(number).find(theirs)
         return _visible(entry for entry in found if all(fits(entry) for fits in ours))
     except (PolicyError, ValueError) as error:
-        raise versions.invalid(str(error)) from error
+        raise invalid(str(error)) from error
 
 
 # ---- patterns of scripts ---------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def _predicate(key: str, value: str) -> Predicate:
     try:
         expression = RegularExpression(value)
     except PolicyError as error:
-        raise versions.invalid(f"{key}: {error}") from error
+        raise invalid(f"{key}: {error}") from error
     name = key.removeprefix("~meta.")
     return lambda entry: isinstance(found := _meta(entry, name), str) and expression.search(found)
 

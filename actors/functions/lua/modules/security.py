@@ -8,17 +8,14 @@ Knows: which action each function needs. Must not know: how a policy decides.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .....registry import EntryID, EntryNotFound, NoriaError
+from .....registry import EntryID, EntryNotFound
 from .....security import Policies, Principal, Scope, can, principal, scope
 from .....security.errors import UnknownGroup
-from ..faults import INTERNAL, INVALID, PERMISSION_DENIED, LuaError
+from ..faults import INTERNAL, INVALID, PERMISSION_DENIED, LuaError, invalid
 from . import token_stores
 from .access import current_runtime, is_allowed
+from .arguments import metadata, required, required_id
 from .module import Module, Surroundings
-
-
-def _invalid(text: str) -> LuaError:
-    return LuaError(text, kind=INVALID, retryable=False)
 
 
 def _require(action: str, resource: str, kind: str = PERMISSION_DENIED) -> None:
@@ -31,28 +28,6 @@ def _policies() -> Policies:
     if runtime is None:
         raise LuaError("no runtime to have policies of", kind=INTERNAL, retryable=False)
     return runtime.policies
-
-
-def _id(given: Any, what: str) -> EntryID:
-    try:
-        return EntryID.parse(_text(given, f"{what} ID"))
-    except NoriaError as error:
-        raise _invalid(str(error)) from error
-
-
-def _text(given: Any, what: str) -> str:
-    if not isinstance(given, str) or not given:
-        raise _invalid(f"{what} required")
-    return given
-
-
-def _meta(given: Any) -> Mapping[str, Any]:
-    """A table of named fields; an empty one cannot say that it has none."""
-    if given is None or given == []:
-        return {}
-    if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
-        raise _invalid("expected meta to be a table of named fields")
-    return given
 
 
 # ---- the call that is running ----------------------------------------------------------------------------
@@ -72,13 +47,13 @@ def current_scope() -> list[str] | None:
 
 def may(action: Any = None, resource: Any = None, meta: Any = None) -> bool:
     """Whether the call that is running may do something; never without an actor and a scope."""
-    return can(*_question(action, resource), _meta(meta))
+    return can(*_question(action, resource), metadata(meta))
 
 
 def _question(action: Any, resource: Any) -> tuple[str, str]:
     if not isinstance(resource, str):
-        raise _invalid("resource required")
-    return _text(action, "action"), resource
+        raise invalid("resource required")
+    return required(action, "action"), resource
 
 
 # ---- making actors and scopes ----------------------------------------------------------------------------
@@ -86,7 +61,7 @@ def _question(action: Any, resource: Any) -> tuple[str, str]:
 
 def new_actor(id_: Any = None, meta: Any = None) -> dict[str, Any]:
     """An actor, if this one may make it."""
-    wanted, known = _text(id_, "actor ID"), _meta(meta)
+    wanted, known = required(id_, "actor ID"), metadata(meta)
     _require("security.actor.create", wanted)
     return {"id": wanted, "meta": known}
 
@@ -108,7 +83,7 @@ def _ids(found: Scope) -> list[str]:
 
 def policy(id_: Any = None) -> str:
     """The ID of a policy that may be looked at."""
-    wanted = _id(id_, "policy")
+    wanted = required_id(id_, "policy")
     _require("security.policy.get", str(wanted), INVALID)
     try:
         return str(_policies()[wanted].id)
@@ -118,7 +93,7 @@ def policy(id_: Any = None) -> str:
 
 def named_scope(id_: Any = None) -> list[str]:
     """The policies of a group that may be looked at."""
-    wanted = _id(id_, "scope")
+    wanted = required_id(id_, "scope")
     _require("security.policy_group.get", str(wanted), INVALID)
     try:
         return _ids(_policies().scope(groups=[wanted]))
@@ -142,7 +117,7 @@ def create_token(store: str, actor: Mapping[str, Any], policies: Sequence[str], 
 
 def evaluate(policies: Sequence[str], actor: Any, action: Any, resource: Any, meta: Any = None) -> str:
     """`allow`, `deny` or `undefined`."""
-    question, known = _question(action, resource), _meta(meta)
+    question, known = _question(action, resource), metadata(meta)
     return scope_of(policies).evaluate(principal_of(actor), *question, known).outcome
 
 

@@ -14,11 +14,11 @@ from ..faults import (
     ALREADY_EXISTS,
     CONFLICT,
     INTERNAL,
-    INVALID,
     NOT_FOUND,
     PERMISSION_DENIED,
     UNAVAILABLE,
     LuaError,
+    invalid,
 )
 from .access import current_runtime, is_allowed
 from .module import Module, Surroundings
@@ -28,10 +28,6 @@ LARGEST_LIMIT: Final = 1000
 
 PUT_OPTIONS: Final = ("ttl", "only_if_absent", "if_version")
 LIST_OPTIONS: Final = ("prefix", "after", "limit")
-
-
-def _invalid(text: str) -> LuaError:
-    return LuaError(text, kind=INVALID, retryable=False)
 
 
 def _require(action: str, store: str, **meta: Any) -> None:
@@ -45,7 +41,7 @@ def _require(action: str, store: str, **meta: Any) -> None:
 def open_store(id_: Any = None) -> str:
     """Whether there is such a store, and it may be used; its ID."""
     if not isinstance(id_, str) or not id_:
-        raise _invalid("store ID required")
+        raise invalid("store ID required")
     _require("store.get", id_)
     _find(id_)
     return id_
@@ -61,7 +57,7 @@ def _find(id_: str) -> MemoryStore:
     entry = runtime.registry.get(id_)
     if entry is None:
         raise LuaError(f"acquisition failed: there is no entry {id_}", kind=INTERNAL, retryable=False)
-    raise _invalid(f"not a store: {id_} is a {entry.kind}")
+    raise invalid(f"not a store: {id_} is a {entry.kind}")
 
 
 def info(id_: str) -> dict[str, Any]:
@@ -87,7 +83,7 @@ def _key(given: Any) -> str:
     """The key as policies and the store know it: `:a` is another way to write `a`, as in an ID."""
     key = given.lstrip(":") if isinstance(given, str) else ""
     if not key:
-        raise _invalid("key is required")
+        raise invalid("key is required")
     return key
 
 
@@ -144,12 +140,12 @@ def put(id_: str, key: Any = None, value: Any = None, options: Any = None) -> di
 def _put(id_: str, key: Any, value: Any, options: Mapping[str, Any]) -> Stored:
     wanted = _key(key)
     if value is None:
-        raise _invalid("value is required")
+        raise invalid("value is required")
     ttl = _ttl(options.get("ttl"))
     only_if_absent = _flag(options.get("only_if_absent"))
     if_version = _version(options.get("if_version"))
     if only_if_absent and if_version is not None:
-        raise _invalid("only_if_absent and if_version exclude each other")
+        raise invalid("only_if_absent and if_version exclude each other")
     _require("store.key.set", id_, key=wanted)
     try:
         return _find(id_).put(wanted, value, ttl=ttl, only_if_absent=only_if_absent, if_version=if_version)
@@ -183,10 +179,10 @@ def _options(given: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
     if given is None or given == []:
         return {}
     if not isinstance(given, dict):
-        raise _invalid("expected a table of options")
+        raise invalid("expected a table of options")
     for name in given:
         if name not in known:
-            raise _invalid(f"unknown option {name}: known are {', '.join(known)}")
+            raise invalid(f"unknown option {name}: known are {', '.join(known)}")
     return given
 
 
@@ -200,33 +196,33 @@ def _ttl(given: Any) -> float | None:
     """Seconds; none, and 0, are for ever."""
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     if given is not None and not (is_number and math.isfinite(given) and given >= 0):
-        raise _invalid("expected a ttl in seconds, from 0")
+        raise invalid("expected a ttl in seconds, from 0")
     return float(given) if given else None
 
 
 def _flag(given: Any) -> bool:
     if given is not None and not isinstance(given, bool):
-        raise _invalid("expected only_if_absent to be true or false")
+        raise invalid("expected only_if_absent to be true or false")
     return bool(given)
 
 
 def _version(given: Any) -> int | None:
     version = _whole(given)
     if given is not None and version is None:
-        raise _invalid("expected if_version to be the version of an entry")
+        raise invalid("expected if_version to be the version of an entry")
     return version
 
 
 def _text(name: str, given: Any) -> str:
     if given is not None and not isinstance(given, str):
-        raise _invalid(f"expected {name} to be a text")
+        raise invalid(f"expected {name} to be a text")
     return given or ""
 
 
 def _limit(given: Any) -> int:
     limit = DEFAULT_LIMIT if given is None else _whole(given)
     if limit is None or not 0 <= limit <= LARGEST_LIMIT:
-        raise _invalid(f"expected a limit of at most {LARGEST_LIMIT}")
+        raise invalid(f"expected a limit of at most {LARGEST_LIMIT}")
     return limit or DEFAULT_LIMIT
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import attrs
 
-from ..faults import INVALID, NOT_FOUND, LuaError
+from ..faults import NOT_FOUND, LuaError, invalid
 from .layouts import LayoutMismatch, read, written
 from .module import Module, Surroundings
 from .moments import DAY, NANOSECONDS, UTC_ZONE, YEAR_ONE, Civil, Zone, date_of, days, fixed, zone
@@ -35,19 +35,15 @@ _PIECE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d)")
 _LONGEST_TEXT = 100
 
 
-def _invalid(text: str) -> LuaError:
-    return LuaError(text, kind=INVALID, retryable=False)
-
-
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise _invalid(f"{what} required")
+        raise invalid(f"{what} required")
     return value
 
 
 def _integer(value: Any, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
-        raise _invalid(f"expected an integer as {what}")
+        raise invalid(f"expected an integer as {what}")
     return int(value)
 
 
@@ -66,7 +62,7 @@ def parse_duration(text: Any = None) -> int:
         return 0
     pieces = _PIECE.findall(rest)
     if not pieces or len(rest) > _LONGEST_TEXT or "".join(map("".join, pieces)) != rest:
-        raise _invalid(f"invalid duration: {given[:40]}")
+        raise invalid(f"invalid duration: {given[:40]}")
     return sign * sum(int(Decimal(number) * UNITS[unit]) for number, unit in pieces)
 
 
@@ -129,7 +125,7 @@ def parse(layout: Any = None, text: Any = None, where: Any = None) -> Moment:
     try:
         found = read(wanted, given) if where is None else read(wanted, given, zone(where), zone(where))
     except LayoutMismatch as error:
-        raise _invalid(f"cannot parse {given[:60]!r} as {wanted[:60]!r}: {error}") from error
+        raise invalid(f"cannot parse {given[:60]!r} as {wanted[:60]!r}: {error}") from error
     return [found[0], found[1], found[2].text]
 
 
@@ -180,7 +176,7 @@ def load_location(name: Any = None) -> str:
     """The zone of this name in the tables of the system."""
     wanted = _text(name, "location name")
     if not wanted:
-        raise _invalid("location name required")
+        raise invalid("location name required")
     try:
         found = None if wanted[0] in "+-" else zone(wanted)
     except (ValueError, OSError, ZoneInfoNotFoundError):

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from .....registry import EntryID, NoriaError
 from .....security import Principal, Scope, TokenStore
 from .....security.errors import TokenError, TokenExpired, TokenRevoked, TokenUnknown
-from ..faults import INTERNAL, INVALID, NOT_FOUND, PERMISSION_DENIED, LuaError
+from ..faults import INTERNAL, INVALID, NOT_FOUND, PERMISSION_DENIED, LuaError, invalid
 from .access import current_runtime, is_allowed
+from .arguments import metadata, required, required_id
 from .time import parse_duration
 
 EXPIRED: Final = "Expired"
@@ -36,13 +36,9 @@ class Secret(str):
         return "<a token>"
 
 
-def _invalid(text: str) -> LuaError:
-    return LuaError(text, kind=INVALID, retryable=False)
-
-
 def _require(action: str, store: str, **meta: str) -> None:
     if not is_allowed(action, store, meta):
-        raise _invalid(f"not allowed: {action} on {store}")
+        raise invalid(f"not allowed: {action} on {store}")
 
 
 # ---- stores ----------------------------------------------------------------------------------------------
@@ -50,12 +46,7 @@ def _require(action: str, store: str, **meta: str) -> None:
 
 def open_tokens(id_: Any = None) -> str:
     """Whether there is such a token store, and it may be used; its ID."""
-    if not isinstance(id_, str) or not id_:
-        raise _invalid("token store ID required")
-    try:
-        wanted = str(EntryID.parse(id_))
-    except NoriaError as error:
-        raise _invalid(str(error)) from error
+    wanted = str(required_id(id_, "token store"))
     if not is_allowed("security.token_store.get", wanted):
         raise LuaError(
             f"not allowed: security.token_store.get on {wanted}", kind=PERMISSION_DENIED, retryable=False
@@ -74,7 +65,7 @@ def _find(id_: str) -> TokenStore:
     entry = runtime.registry.get(id_)
     if entry is None:
         raise LuaError(f"there is no entry {id_}", kind=NOT_FOUND, retryable=False)
-    raise _invalid(f"not a token store: {id_} is a {entry.kind}")
+    raise invalid(f"not a token store: {id_} is a {entry.kind}")
 
 
 # ---- tokens ----------------------------------------------------------------------------------------------
@@ -83,7 +74,7 @@ def _find(id_: str) -> TokenStore:
 def create(id_: str, principal: Principal, scope: Scope, options: Any = None) -> str:
     """A new token."""
     given = _options(options)
-    expiration, meta = _expiration(given.get("expiration")), _meta(given.get("meta"))
+    expiration, meta = _expiration(given.get("expiration")), metadata(given.get("meta"))
     _require("security.token.create", id_, actor=principal.id)
     with _faults():
         return _find(id_).create(principal, scope, expiration=expiration, meta=meta)
@@ -123,9 +114,7 @@ def _faults() -> Iterator[None]:
 
 
 def _token(given: Any) -> Secret:
-    if not isinstance(given, str) or not given:
-        raise _invalid("token required")
-    return Secret(given)
+    return Secret(required(given, "token"))
 
 
 def _options(given: Any) -> Mapping[str, Any]:
@@ -133,10 +122,10 @@ def _options(given: Any) -> Mapping[str, Any]:
     if given is None or given == []:
         return {}
     if not isinstance(given, dict):
-        raise _invalid("expected a table of options")
+        raise invalid("expected a table of options")
     for name in given:
         if name not in OPTIONS:
-            raise _invalid(f"unknown option {name}: known are {', '.join(OPTIONS)}")
+            raise invalid(f"unknown option {name}: known are {', '.join(OPTIONS)}")
     return given
 
 
@@ -147,13 +136,5 @@ def _expiration(given: Any) -> float | None:
     if isinstance(given, str):
         return parse_duration(given) / 1_000_000_000
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise _invalid('expected an expiration such as "15m", or in milliseconds')
+        raise invalid('expected an expiration such as "15m", or in milliseconds')
     return given / 1000
-
-
-def _meta(given: Any) -> Mapping[str, Any]:
-    if given is None or given == []:
-        return {}
-    if not isinstance(given, dict) or not all(isinstance(key, str) for key in given):
-        raise _invalid("expected meta to be a table of named fields")
-    return given

@@ -6,7 +6,7 @@ Knows: what a script may say of an entry. Must not know: what a change does to w
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .....registry import (
     Change,
@@ -22,8 +22,11 @@ from .....registry import (
 )
 from .....security.errors import AccessDenied
 from ....errors import ChangeInProgress, ChangeOutdated, ChangeWouldLose, FunctionBroken
-from ..faults import CONFLICT, INTERNAL, INVALID, NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE, LuaError
+from ..faults import CONFLICT, INTERNAL, NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE, LuaError, invalid
 from .access import current_runtime
+
+if TYPE_CHECKING:
+    from ....runtime import Runtime
 
 #: Seconds that a script waits for what it has changed to run, as in Wippy.
 PATIENCE: Final = 30.0
@@ -34,17 +37,16 @@ Operation = Mapping[str, Any]
 Result = TypeVar("Result")
 
 
-def invalid(text: str) -> LuaError:
-    """An error of the script's making."""
-    return LuaError(text, kind=INVALID, retryable=False)
+def _runtime() -> "Runtime":
+    runtime = current_runtime()
+    if runtime is None:
+        raise LuaError("no registry in context", kind=INTERNAL, retryable=False)
+    return runtime
 
 
 def history() -> History:
     """That of the runtime of the call that is running."""
-    runtime = current_runtime()
-    if runtime is None:
-        raise LuaError("no registry in context", kind=INTERNAL, retryable=False)
-    return runtime.history
+    return _runtime().history
 
 
 def found(number: int) -> Version:
@@ -138,11 +140,9 @@ def _spoken(value: Any) -> Any:
 
 def apply(base: int, operations: Sequence[Operation]) -> int:
     """Make the next version of the one that a script has seen; its number."""
-    runtime = current_runtime()
     if not operations:
         raise invalid("no changes")
-    if runtime is None:
-        raise LuaError("no registry in context", kind=INTERNAL, retryable=False)
+    runtime = _runtime()
     return _told(lambda: runtime.apply(map(_change, operations), PATIENCE, since=base).number)
 
 
@@ -159,9 +159,7 @@ def _change(wanted: Operation) -> Change:
 
 def apply_version(number: int) -> bool:
     """Go to a version."""
-    runtime = current_runtime()
-    if runtime is None:
-        raise LuaError("no registry in context", kind=INTERNAL, retryable=False)
+    runtime = _runtime()
     return _told(lambda: runtime.apply_version(number, PATIENCE)) is not None
 
 
